@@ -1,0 +1,65 @@
+"""What one turn tells its face. A face draws these and decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from memory.records import Generation, Message, Recalled
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The user's message is durable."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class RecallDone:
+    recalled: tuple[Recalled, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One sentence for the person, such as that the oldest turns were left out."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    name: str
+    arguments: dict[str, Any]
+    result: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """The reply is in the journal. Cancelled replies are kept too (`finish_reason` "cancelled")."""
+
+    message: Message
+    generation: Generation
+    context_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailed:
+    """One clear sentence; everything said so far is kept."""
+
+    text: str
+
+
+Event = TurnStarted | RecallDone | Notice | TextDelta | ToolStarted | ToolFinished | ReplyDone | TurnFailed

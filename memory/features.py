@@ -1,0 +1,87 @@
+"""Text features of a reply: what taste is made of. Pure functions, no model.
+
+The preference card learns over these, simulated people judge by these, and the benches report by
+these, so that all of them speak of the same thing. `style` names the one style that a reply shows
+most, in the order of how hard a style is to show by accident.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+\S", re.MULTILINE)
+EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50]")
+SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)")
+WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+CODE = re.compile(r"```|`[^`\n]+`")
+FRIENDLY = re.compile(
+    r"!|\b(?:happy to|glad|love|great|fun|cheers|awesome|nice|wonderful|enjoy|hope that helps|you bet)\b",
+    re.IGNORECASE,
+)
+FORMAL = re.compile(
+    r"\b(?:certainly|please note|kindly|regarding|furthermore|moreover|in addition|should you|"
+    r"i trust|at your service|it is worth noting|allow me|as requested|i remain|respectfully|"
+    r"may i|further assistance|to summarise)\b",
+    re.IGNORECASE,
+)
+HEDGE = re.compile(
+    r"\b(?:perhaps|maybe|might|possibly|probably|it seems|i think|i believe|not sure)\b", re.IGNORECASE
+)
+EXAMPLE = re.compile(r"\b(?:for example|for instance|such as|e\.g\.)", re.IGNORECASE)
+
+STYLES = ("brief", "detailed", "bullets", "friendly", "formal")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Measured on one reply. Counts are counts; the rest are yes or no."""
+
+    words: int
+    sentences: int
+    bullets: bool
+    emoji: bool
+    friendly: bool
+    formal: bool
+    closing_question: bool
+    code: bool
+    hedging: bool
+    examples: bool
+
+    @property
+    def brief(self) -> bool:
+        return self.words <= 22 and self.sentences <= 2
+
+    @property
+    def detailed(self) -> bool:
+        return self.sentences >= 4 or self.words >= 60
+
+
+def features(text: str) -> Features:
+    """Measure `text` (a reply as the person reads it). Bullet lines count as sentences."""
+    body = text.strip()
+    bullets = BULLET.findall(body)
+    prose = SENTENCE_END.findall(BULLET.sub(" ", body))
+    friendly = len(FRIENDLY.findall(body)) + len(EMOJI.findall(body))
+    formal = len(FORMAL.findall(body))
+    return Features(
+        words=len(WORD.findall(body)),
+        sentences=max(len(prose), len(bullets), 1 if body else 0),
+        bullets=len(bullets) >= 2,
+        emoji=bool(EMOJI.search(body)),
+        friendly=friendly > 0 and friendly > formal,
+        formal=formal > 0 and formal >= friendly,
+        closing_question=bool(re.search(r"\?\W*$", body)),
+        code=bool(CODE.search(body)),
+        hedging=bool(HEDGE.search(body)),
+        examples=bool(EXAMPLE.search(body)),
+    )
+
+
+def style(text: str) -> str:
+    """The one style of STYLES that `text` shows most, or "plain"."""
+    seen = features(text)
+    for name in ("bullets", "formal", "friendly", "brief", "detailed"):
+        if getattr(seen, name):
+            return name
+    return "plain"
