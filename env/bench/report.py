@@ -1,0 +1,125 @@
+"""Intervals, tables and JSON that the benches share. Pure functions; numpy loads when one is called."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+
+class Interval(NamedTuple):
+    """An estimate with the bounds of its confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def wilson(hits: int, trials: int, level: float = 0.95) -> Interval:
+    """Share `hits / trials` with Wilson's score interval (Wilson 1927), sound near 0 and 1 too.
+
+    Raises ValueError unless 0 <= hits <= trials and trials > 0.
+    """
+    if not 0 <= hits <= trials or trials == 0:
+        raise ValueError(f"{hits} of {trials} is no share.")
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    share = hits / trials
+    scale = 1 + z * z / trials
+    centre = (share + z * z / (2 * trials)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    # at 0 and at `trials` hits the bound is exact, and rounding must not push it past the share
+    return Interval(share, min(max(0.0, centre - half), share), max(min(1.0, centre + half), share))
+
+
+def clustered_bootstrap(
+    clusters: Sequence[Sequence[float]], level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> Interval:
+    """Mean over all values, with a percentile interval from a two-stage bootstrap.
+
+    Values of one cluster (say, one simulated person's prompts) are not independent, so whole clusters
+    are drawn with replacement, and then values within each drawn cluster (Davison & Hinkley 1997,
+    section 3.8). Clusters of one value each give the ordinary bootstrap. Raises ValueError without values.
+    """
+    import numpy as np
+
+    filled = [np.asarray(cluster, dtype=float) for cluster in clusters if len(cluster)]
+    if not filled:
+        raise ValueError("An interval needs at least one value.")
+    chance = np.random.default_rng(seed)
+    picked = chance.integers(len(filled), size=(draws, len(filled)))
+    total, count = np.zeros(draws), np.zeros(draws)
+    for index, values in enumerate(filled):
+        times = (picked == index).sum(axis=1)
+        rows = np.repeat(np.arange(draws), times)
+        sums = chance.choice(values, size=(len(rows), len(values))).sum(axis=1)
+        total += np.bincount(rows, weights=sums, minlength=draws)
+        count += times * len(values)
+    low, high = np.quantile(total / count, [0.5 - level / 2, 0.5 + level / 2])
+    return Interval(float(np.concatenate(filled).mean()), float(low), float(high))
+
+
+def first_closing(
+    curve: Mapping[int, float], base: float, share: float, full: float = 1.0
+) -> tuple[int | None, float | None]:
+    """When `curve` (count -> level) first closes `share` of the gap from `base` to `full`.
+
+    Twice: the first measured count that does, and the crossing itself if the curve is straight between
+    its points. (None, None) if it never does.
+    """
+    # the target is a sum of rounded floats; a curve that meets it exactly must not miss it by 1e-16
+    target = base + share * (full - base) - 1e-9
+    before: tuple[int, float] | None = None
+    for count, level in sorted(curve.items()):
+        if level >= target:
+            if before is None:
+                return count, float(count)
+            part = (target - before[1]) / (level - before[1])
+            return count, round(before[0] + part * (count - before[0]), 6)
+        before = (count, level)
+    return None, None
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The `share` quantile (0.95 for p95), linear between the ranks. ValueError without values."""
+    if not values:
+        raise ValueError("A percentile needs at least one value.")
+    ranked = sorted(values)
+    place = share * (len(ranked) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ranked) - 1)
+    return ranked[below] + (place - below) * (ranked[above] - ranked[below])
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Aligned plain text: first column left, the others right; None is "-", floats have 3 digits."""
+    cells = [list(headers), *[[_cell(value) for value in row] for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    lines = []
+    for row in cells:
+        rest = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *rest]).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def to_json(result: Mapping[str, Any], digits: int = 4) -> str:
+    """`result` as one line of standard JSON: floats rounded, NaN and infinity as null."""
+    return json.dumps(_plain(result, digits), ensure_ascii=False, allow_nan=False)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any, digits: int) -> Any:
+    if isinstance(value, float):
+        return round(value, digits) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, digits) for item in value]
+    return value

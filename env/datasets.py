@@ -1,0 +1,279 @@
+"""The ledger as training rows: thumbs are unpaired rows; edits, picks and split siblings are pairs.
+
+Rows carry the exact prompt and token ids of the reply that was judged, so that training needs no
+guess about how the prompt was rendered. Nothing here knows a tokenizer: the ids of an edited text are
+left empty, and the learner fills them in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from env.episodes import Signal, signals
+from memory.journal import Journal
+from memory.records import Generation
+
+Source = Literal["thumb", "edit", "pick", "siblings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Something said, or wished. `ids` are empty when `text` never came out of the policy.
+
+    `finished` is False for a reply that was cut off (cancelled, or out of tokens): no end-of-turn
+    token belongs after it.
+    """
+
+    text: str
+    ids: tuple[int, ...] = ()
+    finished: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the policy was shown. `ids` are under the tokenizer of `base`."""
+
+    messages: tuple[dict[str, Any], ...]
+    text: str
+    ids: tuple[int, ...]
+    base: str
+    tools: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def question(self) -> str:
+        """The newest user turn, folded for comparison: the part of a prompt that must not leak."""
+        turns = [m["content"] for m in self.messages if m.get("role") == "user"]
+        return " ".join(str(turns[-1]).rsplit("</memories>", 1)[-1].casefold().split()) if turns else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """One reply that was liked (`label` True) or disliked."""
+
+    prompt: Prompt
+    completion: Reply
+    label: bool
+    reply_id: str
+    conversation_id: str
+    created_at: float
+    feedback_ids: tuple[str, ...]
+    source: Source = "thumb"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two replies to one prompt, the better one first. `reply_id` is the reply that the event names."""
+
+    prompt: Prompt
+    chosen: Reply
+    rejected: Reply
+    reply_id: str
+    conversation_id: str
+    created_at: float
+    feedback_ids: tuple[str, ...]
+    source: Source
+    chosen_id: str | None = None
+    rejected_id: str | None = None
+
+
+Row = TypeVar("Row", Unpaired, Pair)
+
+
+def rows(journal: Journal) -> tuple[list[Unpaired], list[Pair]]:
+    """(unpaired, pairs) of the whole ledger, oldest first.
+
+    A thumb is always an unpaired row; where siblings under one question have opposite thumbs they are
+    pairs as well, and the learner takes the one reading or the other, never both.
+    """
+    unpaired: list[Unpaired] = []
+    pairs: list[Pair] = []
+    siblings: dict[str | None, list[Signal]] = defaultdict(list)
+    for signal in signals(journal):
+        feedback = signal.feedback
+        if feedback.kind == "thumb":
+            unpaired.append(_thumb(signal))
+            siblings[signal.reply.parent_id].append(signal)
+        elif (
+            feedback.kind == "edit"
+            and feedback.text
+            and feedback.text.strip() != signal.reply.content.strip()
+        ):
+            pairs.append(
+                Pair(
+                    prompt=_prompt(signal.generation),
+                    chosen=Reply(feedback.text.strip()),
+                    rejected=_said(signal.reply.content, signal.generation),
+                    reply_id=signal.reply.id,
+                    conversation_id=signal.reply.conversation_id,
+                    created_at=feedback.created_at,
+                    feedback_ids=(feedback.id,),
+                    source="edit",
+                    rejected_id=signal.reply.id,
+                )
+            )
+        elif feedback.kind == "pick" and signal.other is not None and signal.other_generation is not None:
+            pairs.append(
+                Pair(
+                    prompt=_prompt(signal.generation),
+                    chosen=_said(signal.reply.content, signal.generation),
+                    rejected=_said(signal.other.content, signal.other_generation),
+                    reply_id=signal.reply.id,
+                    conversation_id=signal.reply.conversation_id,
+                    created_at=feedback.created_at,
+                    feedback_ids=(feedback.id,),
+                    source="pick",
+                    chosen_id=signal.reply.id,
+                    rejected_id=signal.other.id,
+                )
+            )
+    picked = {(pair.chosen_id, pair.rejected_id) for pair in pairs}
+    for parent, judged in siblings.items():
+        if parent is not None:
+            pairs += [p for p in _split_siblings(judged) if (p.chosen_id, p.rejected_id) not in picked]
+    return unpaired, sorted(pairs, key=lambda pair: pair.created_at)
+
+
+def unpair(unpaired: Sequence[Unpaired], pairs: Iterable[Pair]) -> list[Unpaired]:
+    """All rows as thumbs: the better half of a pair is liked, the worse one disliked.
+
+    A reply that has a thumb of its own keeps that thumb and gets no second row.
+    """
+    result = list(unpaired)
+    seen = {row.reply_id for row in unpaired}
+    for pair in pairs:
+        for reply, reply_id, label in (
+            (pair.chosen, pair.chosen_id, True),
+            (pair.rejected, pair.rejected_id, False),
+        ):
+            if reply_id is not None and reply_id in seen:
+                continue
+            if reply_id is not None:
+                seen.add(reply_id)
+            result.append(
+                Unpaired(
+                    prompt=pair.prompt,
+                    completion=reply,
+                    label=label,
+                    reply_id=reply_id or pair.reply_id,
+                    conversation_id=pair.conversation_id,
+                    created_at=pair.created_at,
+                    feedback_ids=pair.feedback_ids,
+                    source=pair.source,
+                )
+            )
+    return result
+
+
+def split(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
+    """(training, held out): about `fraction` of the rows held out, the same ones every time.
+
+    No conversation and no question stands on both sides. Where nearly all was said in one
+    conversation that rule would leave nothing to test with, and only the questions are kept apart
+    (then a held-out prompt may still quote an earlier reply as history). Thumbs up and down are held
+    out in the proportion they have in the ledger as far as whole groups allow.
+    """
+    want = round(len(data) * fraction)
+    if want < 1:
+        return list(data), []
+    groups = _groups(data, by_conversation=True)
+    if max(len(group) for group in groups) > len(data) / 2:
+        groups = _groups(data, by_conversation=False)
+    groups.sort(key=lambda group: hashlib.sha256(f"{seed}:{_key(data[group[0]])}".encode()).digest())
+    room = {True: 0.0, False: 0.0}
+    for row in data:
+        room[_liked(row)] += fraction
+    held: set[int] = set()
+    for group in groups:
+        labels = [_liked(data[at]) for at in group]
+        # half a row over the quota is rounding, more would empty the training side of a rare label
+        if all(room[label] - labels.count(label) >= -0.5 for label in set(labels)):
+            held.update(group)
+            for label in labels:
+                room[label] -= 1
+    return (
+        [row for at, row in enumerate(data) if at not in held],
+        [row for at, row in enumerate(data) if at in held],
+    )
+
+
+def _groups(data: Sequence[Row], by_conversation: bool) -> list[list[int]]:
+    """Indices of rows that belong together, transitively (union-find)."""
+    parent = list(range(len(data)))
+
+    def root(at: int) -> int:
+        while parent[at] != at:
+            parent[at] = parent[parent[at]]
+            at = parent[at]
+        return at
+
+    first: dict[tuple[str, str], int] = {}
+    for at, row in enumerate(data):
+        keys = [("question", row.prompt.question)]
+        if by_conversation:
+            keys.append(("conversation", row.conversation_id))
+        for key in keys:
+            parent[root(at)] = root(first.setdefault(key, at))
+    groups: dict[int, list[int]] = defaultdict(list)
+    for at in range(len(data)):
+        groups[root(at)].append(at)
+    return list(groups.values())
+
+
+def _key(row: Unpaired | Pair) -> str:
+    return f"{row.prompt.question}:{row.prompt.text}"
+
+
+def _liked(row: Unpaired | Pair) -> bool:
+    return row.label if isinstance(row, Unpaired) else True
+
+
+def _thumb(signal: Signal) -> Unpaired:
+    return Unpaired(
+        prompt=_prompt(signal.generation),
+        completion=_said(signal.reply.content, signal.generation),
+        label=signal.feedback.value > 0,
+        reply_id=signal.reply.id,
+        conversation_id=signal.reply.conversation_id,
+        created_at=signal.feedback.created_at,
+        feedback_ids=(signal.feedback.id,),
+    )
+
+
+def _split_siblings(judged: Sequence[Signal]) -> list[Pair]:
+    """Each liked sibling against each disliked one; the prompt is the liked one's."""
+    liked = [signal for signal in judged if signal.feedback.value > 0]
+    disliked = [signal for signal in judged if signal.feedback.value < 0]
+    return [
+        Pair(
+            prompt=_prompt(good.generation),
+            chosen=_said(good.reply.content, good.generation),
+            rejected=_said(bad.reply.content, bad.generation),
+            reply_id=good.reply.id,
+            conversation_id=good.reply.conversation_id,
+            created_at=max(good.feedback.created_at, bad.feedback.created_at),
+            feedback_ids=(good.feedback.id, bad.feedback.id),
+            source="siblings",
+            chosen_id=good.reply.id,
+            rejected_id=bad.reply.id,
+        )
+        for good in liked
+        for bad in disliked
+    ]
+
+
+def _prompt(generation: Generation) -> Prompt:
+    return Prompt(
+        messages=tuple(generation.messages),
+        text=generation.prompt_text,
+        ids=tuple(generation.prompt_ids),
+        base=generation.base,
+        tools=tuple(generation.tools),
+    )
+
+
+def _said(text: str, generation: Generation) -> Reply:
+    return Reply(text, tuple(generation.completion_ids), generation.finish_reason == "stop")

@@ -1,0 +1,44 @@
+"""Feedback as numbers in [-1, 1]. Pure functions; they know no model and no database."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+from memory.features import WORD
+from memory.records import Feedback
+
+
+def thumb(value: int | None) -> float:
+    """A thumb (+1 or -1) as reward. 0 is a rating taken back and None was never given: both are 0."""
+    if value not in (None, -1, 0, 1):
+        raise ValueError(f"A thumb is +1, -1 or 0, not {value!r}.")
+    return float(value or 0)
+
+
+def edit(before: str, after: str) -> float:
+    """What an edit says of the reply it replaced: 1 for an untouched one, -1 for one written anew.
+
+    2 r - 1, where r in [0, 1] is the share of words kept (2 M / T of `difflib.SequenceMatcher`). That
+    the size of an edit measures displeasure is the idea of PRELUDE (Gao et al. 2024, arXiv 2404.15269).
+    """
+    old, new = WORD.findall(before.casefold()), WORD.findall(after.casefold())
+    return 2.0 * SequenceMatcher(None, old, new, autojunk=False).ratio() - 1.0
+
+
+def pick(reply_id: str, chosen_id: str) -> float:
+    """A pick between two siblings: 1 for the one that was chosen, -1 for the other."""
+    return 1.0 if reply_id == chosen_id else -1.0
+
+
+def reward(event: Feedback, reply_id: str, reply_text: str = "") -> float:
+    """What `event` is worth to the reply `reply_id`, whose text an edit is compared with.
+
+    0 if the event is about neither this reply nor, for a pick, its sibling.
+    """
+    if event.kind == "pick" and reply_id in (event.reply_id, event.other_id):
+        return pick(reply_id, event.reply_id)
+    if event.reply_id != reply_id:
+        return 0.0
+    if event.kind == "edit":
+        return edit(reply_text, event.text or "")
+    return thumb(event.value)
