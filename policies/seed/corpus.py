@@ -1,0 +1,365 @@
+"""The seed's corpus: endless, seeded conversations, each a chat list in the layout the agent uses.
+
+A conversation is a few segments (a topic, a fact told, a fact asked for, a sum, small talk, something
+beyond the model), so that every skill is also seen in the middle of others. What must be copied is
+made up afresh each time (env.skills.values); what is known is in env.skills.topics.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from env.skills import phrasing
+from env.skills.topics import Topic, topics
+from env.skills.values import training_value, word
+from policies.seed.small_talk import BEYOND_FRAMES, BEYOND_REPLIES, SMALL_TALK, UNKNOWN_REPLIES
+from policies.seed.styles import FORMAL_OPEN, FRIENDLY_OPEN, PURE, Style, card_lines, dress, render
+
+PERSONA = "You are Attune, a personal agent."
+TOOLS = ("clock", "calculator", "remember", "recall")
+Message = dict[str, Any]
+ASIDES = ("By the way, ", "Just so you know, ", "FYI, ", "Hey, ", "Well, ", "Oh, and ", "One more thing: ", "So, ")
+AROUND = (*["{q}"] * 12, "Do you remember? {q}", "I forgot. {q}", "Quick question: {q}", "{q} I forgot.", "Remind me: {q}")
+
+# How often each kind of segment is drawn. `early` leans on copying, which has a sudden onset late in
+# training unless it is practised from the first step.
+MIX = {
+    "early": {"topic": 20, "tell": 16, "ask": 30, "repeat": 16, "clock": 3, "sum": 6, "look_up": 3, "talk": 3, "beyond": 4},
+    "main": {"topic": 33, "tell": 13, "ask": 23, "repeat": 2, "clock": 4, "sum": 7, "look_up": 4, "talk": 5, "beyond": 9},
+}
+
+
+@cache
+def _rows(name: str) -> tuple[dict[str, Any], ...]:
+    return tuple(json.loads(line) for line in files("env.skills").joinpath(name).read_text("utf-8").splitlines())
+
+
+@cache
+def _nouns() -> tuple[str, ...]:
+    """Words a personal fact can be about: topic names and the longer words of their facts."""
+    found = {name for topic in topics() for name in topic.names if " " not in name}
+    for topic in topics():
+        for fact in topic.facts:
+            found.update(w.lower() for w in re.findall(r"[A-Za-z]{4,}", fact))
+    return tuple(sorted(found))
+
+
+def conversation(rng: random.Random, phase: str = "main") -> list[Message]:
+    """One conversation: a system message, then one to five segments (now and then up to twenty)."""
+    return _Writer(rng, phase).write()
+
+
+def stream(seed: int, phase: str = "main") -> Iterator[list[Message]]:
+    rng = random.Random(seed)
+    while True:
+        yield conversation(rng, phase)
+
+
+class _Writer:
+    def __init__(self, rng: random.Random, phase: str) -> None:
+        self.rng = rng
+        self.mix = MIX[phase]
+        self.style = self._card()
+        self.tools: tuple[str, ...] = TOOLS if rng.random() < 0.88 else ()
+        if rng.random() < 0.15:
+            self.tools = tuple(rng.sample(self.tools, len(self.tools)))
+        self.told: list[_Fact] = []
+        self.topic: Topic | None = None
+        self.messages: list[Message] = []
+
+    def write(self) -> list[Message]:
+        rng = self.rng
+        lines = card_lines(self.style) if self.style else []
+        rng.shuffle(lines)
+        if rng.random() < 0.04:
+            lines.insert(rng.randint(0, len(lines)), _sentence(rng))
+        system = PERSONA
+        if lines:
+            system += "\n\nPreferences of the owner:\n" + "\n".join(f"- {line}" for line in lines)
+        count = rng.choices((1, 2, 3, 4, 5, rng.randint(8, 16)), (50, 22, 12, 7, 6, 3))[0]
+        for _ in range(count):
+            kind = rng.choices(list(self.mix), list(self.mix.values()))[0]
+            getattr(self, "_" + kind)()
+        return [{"role": "system", "content": system, "tools": self.tools}, *self.messages]
+
+    # -- the card ---------------------------------------------------------------------------------
+
+    def _card(self) -> Style | None:
+        """None is an empty card: then each topic reply takes one of the five pure styles evenly."""
+        rng = self.rng
+        draw = rng.random()
+        if draw < 0.36:
+            return None
+        if draw < 0.66:
+            return rng.choice(PURE)
+        maybe = (None, None, None, True, False)
+        return Style(
+            length=rng.choice(("", "brief", "detailed")),
+            tone=rng.choice(("", "friendly", "formal")),
+            bullets=rng.random() < 0.35,
+            emoji=rng.choice(maybe),
+            question=rng.choice(maybe),
+        )
+
+    def _reply_style(self) -> Style:
+        if self.style is None:
+            return self.rng.choice(PURE)
+        if self.style == Style():
+            return self.rng.choice(PURE)
+        return self.style
+
+    def _toned(self, text: str) -> str:
+        """Short replies that are not about a topic take only the tone of the card."""
+        style, rng = self.style or Style(), self.rng
+        if style.tone and rng.random() < 0.6:
+            opening = FRIENDLY_OPEN[3] if style.tone == "friendly" else FORMAL_OPEN[0]
+            return f"{opening} {text}"
+        return text
+
+    # -- saying -----------------------------------------------------------------------------------
+
+    def _user(self, text: str, memories: list[str] | None = None, verbatim: bool = False) -> None:
+        if not verbatim:
+            text = _greeted(_typed(text, self.rng), self.rng)
+        if memories is None and self.rng.random() < 0.25:
+            memories = [fact.statement for fact in self._facts(self.rng.randint(1, 3))]
+        if memories:
+            text = "<memories>\n" + "\n".join(f"- {m}" for m in memories) + "\n</memories>\n\n" + text
+        self.messages.append({"role": "user", "content": text})
+
+    def _reply(self, text: str) -> None:
+        self.messages.append({"role": "assistant", "content": text})
+
+    def _call(self, name: str, arguments: dict[str, str], result: str) -> None:
+        self.messages.append(
+            {"role": "assistant", "content": "", "tool_calls": [{"name": name, "arguments": arguments}]}
+        )
+        self.messages.append({"role": "tool", "name": name, "content": result})
+
+    def _pick(self, options: tuple[str, ...] | list[str]) -> str:
+        return self.rng.choice(options)
+
+    # -- segments ---------------------------------------------------------------------------------
+
+    def _topic(self) -> None:
+        rng = self.rng
+        topic = rng.choice(topics())
+        self.topic = topic
+        question = self._pick(phrasing.TOPIC["train"]).format(t=rng.choice(topic.names))
+        style = self._reply_style()
+        if rng.random() < 0.08:  # a word that it never saw must not hide the topic
+            words = question.split(" ")
+            words.insert(rng.randrange(len(words) + 1), word(rng, _nouns()))
+            question = " ".join(words)
+        if rng.random() < 0.08:
+            wish = self._pick(tuple(phrasing.IN_STYLE))
+            question = self._pick(phrasing.IN_STYLE[wish]["train"]).format(q=question)
+            style = Style(length="" if wish == "bullets" else wish, bullets=wish == "bullets")
+        self._user(question)
+        self._reply(render(topic.facts, style, rng))
+        if rng.random() < 0.1:
+            self._user(self._pick(phrasing.MORE["train"]), memories=[])
+            self._reply(render(topic.facts, self._reply_style(), rng))
+
+    def _facts(self, count: int, avoid: _Fact | None = None) -> list[_Fact]:
+        found: list[_Fact] = []
+        while len(found) < count:
+            fact = _fact(self.rng, like=avoid)
+            clash = [*found, *([avoid] if avoid else [])]
+            if all(fact.about != other.about for other in clash):
+                found.append(fact)
+        return found
+
+    def _tell(self) -> None:
+        rng = self.rng
+        fact = self._facts(1)[0]
+        if any(fact.about == other.about for other in self.told):
+            return
+        statement = said = _typed(fact.statement, rng)
+        if rng.random() < 0.3:
+            if not re.match(r"I\b", statement):
+                statement = statement[0].lower() + statement[1:]
+            said = self._pick(phrasing.REMEMBER["train"]).format(s=statement)
+        elif rng.random() < 0.15:
+            said = self._pick(ASIDES) + statement
+        self._user(said, memories=None if rng.random() < 0.5 else [], verbatim=True)
+        if self.tools:
+            self._call("remember", {"fact": statement}, "Saved.")
+        self._reply(self._toned(("Got it. " if self.tools else "Thank you. ") + fact.answer))
+        self.told.append(fact)
+
+    def _ask(self) -> None:
+        rng = self.rng
+        draw = rng.random()
+        if self.told and draw < 0.45:
+            fact = rng.choice(self.told)
+            others = self._facts(rng.randint(0, 2), avoid=fact) if rng.random() < 0.4 else []
+            others = [o for o in others if all(o.about != t.about for t in self.told)]
+            self._user(self._question(fact), memories=[o.statement for o in others])
+            self._reply(self._toned(fact.answer))
+            return
+        fact = self._facts(1)[0]
+        if any(fact.about == other.about for other in self.told):
+            return
+        others = [o for o in self._facts(rng.randint(0, 4), avoid=fact) if all(o.about != t.about for t in self.told)]
+        if draw < 0.74:
+            shown = [fact, *others]
+            rng.shuffle(shown)
+            self._user(self._question(fact), memories=[f.statement for f in shown])
+            self._reply(self._toned(fact.answer))
+        else:
+            self._user(self._question(fact), memories=[f.statement for f in others])
+            self._reply(self._toned(self._pick(UNKNOWN_REPLIES)))
+
+    def _question(self, fact: _Fact) -> str:
+        return self._pick(AROUND).format(q=self._pick(fact.questions))
+
+    def _repeat(self) -> None:
+        rng = self.rng
+        if rng.random() < 0.5:
+            text = " ".join(word(rng, _nouns()) for _ in range(rng.randint(1, 4)))
+        else:
+            text = training_value(rng.choice(("name", "place", "word", "number", "date")), rng, _nouns())
+        self._user(self._pick(("Repeat: {x}", "Say {x}", "Repeat after me: {x}", "Please say {x}")).format(x=text), [])
+        self._reply(f"You said: {text}")
+
+    def _clock(self) -> None:
+        rng = self.rng
+        if not self.tools:
+            self._user(self._pick(phrasing.CLOCK["time"]["train"]), [])
+            self._reply(self._toned("I cannot see the clock now."))
+            return
+        kind = rng.choice(("time", "date"))
+        day = rng.choice(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"))
+        month = rng.choice(("January", "February", "March", "April", "May", "June", "July", "August", "September",
+                            "October", "November", "December"))  # fmt: skip
+        date = f"{day} {rng.randint(1, 31)} {month} {rng.randint(2020, 2039)}"
+        time = f"{rng.randrange(24):02d}:{rng.randrange(60):02d}"
+        self._user(self._pick(phrasing.CLOCK[kind]["train"]))
+        self._call("clock", {}, f"It is {date}, {time}.")
+        self._reply(self._toned(f"It is {time}." if kind == "time" else f"Today is {date}."))
+
+    def _sum(self) -> None:
+        rng = self.rng
+        said, expression, result = _arithmetic(rng)
+        self._user(self._pick(phrasing.SUM["train"]).format(e=said), None if rng.random() < 0.3 else [])
+        if not self.tools:
+            self._reply(self._toned("I cannot calculate without my calculator."))
+            return
+        self._call("calculator", {"expression": expression}, result)
+        self._reply(self._toned(f"The result is {result}."))
+
+    def _look_up(self) -> None:
+        rng = self.rng
+        if not self.tools:
+            return self._talk()
+        fact = self._facts(1)[0]
+        about = self._pick((fact.noun, f"my {fact.noun}", f"the {fact.noun}"))
+        self._user(self._pick(phrasing.LOOK_UP["train"]).format(x=about), [])
+        if rng.random() < 0.75:
+            found = [f.statement for f in (fact, *self._facts(rng.randint(0, 2), avoid=fact))]
+            self._call("recall", {"query": about}, "\n".join(f"- {line}" for line in found))
+            self._reply(self._toned(f"I found this: {found[0]}"))
+        else:
+            self._call("recall", {"query": about}, "Nothing found.")
+            self._reply(self._toned("I found nothing about that."))
+        return None
+
+    def _talk(self) -> None:
+        said, replies = self.rng.choice(SMALL_TALK)
+        self._user(self._pick(said))
+        self._reply(self._toned(self._pick(replies)))
+
+    def _beyond(self) -> None:
+        rng = self.rng
+        draw = rng.random()
+        if draw < 0.45:
+            rows = [row for row in _rows("beyond.jsonl") if row["split"] == "train"]
+            question = rng.choice(rows)["text"]
+        else:
+            known = rng.choice(rng.choice(topics()).names)
+            question = self._pick(BEYOND_FRAMES).format(
+                t=known, x=word(rng, _nouns()), y=training_value("name", rng, _nouns()), w=rng.choice(_nouns())
+            )
+        self._user(question)
+        self._reply(self._toned(self._pick(BEYOND_REPLIES)))
+
+
+class _Fact:
+    """A personal fact as told, as asked for and as answered. `about` tells two facts apart."""
+
+    def __init__(self, about: str, noun: str, statement: str, questions: list[str], answer: str) -> None:
+        self.about, self.noun, self.statement = about, noun, statement
+        self.questions, self.answer = questions, answer
+
+
+def _fact(rng: random.Random, like: _Fact | None = None) -> _Fact:
+    """A random personal fact; with `like`, now and then one that could be mixed up with it."""
+    if rng.random() < 0.55:
+        row = rng.choice(_rows("personal.jsonl"))
+        value = training_value(row["kind"], rng, _nouns())
+        return _Fact(
+            f"{row['key']}", row["subject"], rng.choice(row["train"]["state"]).format(v=value),
+            list(row["train"]["ask"]), row["answer"].format(v=value),
+        )  # fmt: skip
+    number = rng.randrange(len(phrasing.RELATIONS["train"]))
+    noun = rng.choice(_nouns()) if rng.random() < 0.7 else word(rng, _nouns())
+    if like is not None and rng.random() < 0.3:
+        noun = like.noun
+    states, asks, answer = phrasing.RELATIONS["train"][number]
+    kind = ("name", "thing", "place", "place", "number")[number]
+    if rng.random() < 0.2:
+        kind = rng.choice(("name", "word", "thing", "number"))
+    value = training_value(kind, rng, _nouns())
+    return _Fact(
+        f"{number}/{noun}", noun, rng.choice(states).format(n=noun, v=value),
+        [ask.format(n=noun) for ask in asks], answer.format(n=noun, v=value),
+    )  # fmt: skip
+
+
+def _arithmetic(rng: random.Random) -> tuple[str, str, str]:
+    """(as asked, as the calculator takes it, the result): the model copies, the tool computes."""
+    digits = rng.choice((1, 1, 2, 2, 3, 4))
+    a, b, c = (rng.randrange(10**digits) for _ in range(3))
+    sign = rng.choice("+-*/")
+    form = rng.random()
+    gap = " " if rng.random() < 0.7 else ""
+    if form < 0.35:
+        said = f"{a} {({'+': 'plus', '-': 'minus', '*': 'times', '/': 'divided by'})[sign]} {b}"
+        expression = f"{a} {sign} {b}"
+    elif form < 0.8:
+        said = expression = f"{a}{gap}{sign}{gap}{b}"
+    elif form < 0.9:
+        said = expression = f"({a}{gap}{sign}{gap}{b}){gap}{rng.choice('+-*')}{gap}{c}"
+    else:
+        said = expression = f"{a}{gap}{sign}{gap}{b}{gap}{rng.choice('+-*')}{gap}{c}"
+    result = str(rng.randrange(10 ** rng.randint(1, 6)))
+    if sign == "/" and rng.random() < 0.6:
+        result += "." + str(rng.randrange(1, 1000))
+    if rng.random() < 0.15:
+        result = "-" + result
+    return said, expression, result
+
+
+def _sentence(rng: random.Random) -> str:
+    return " ".join(word(rng, _nouns()) for _ in range(rng.randint(2, 7))).capitalize() + "."
+
+
+def _typed(text: str, rng: random.Random) -> str:
+    """People type as they like: no capital, no full stop. Values stay as they are."""
+    if rng.random() < 0.25 and text and not re.match(r"I\b", text):
+        text = text[0].lower() + text[1:]
+    return text.rstrip(".?") if rng.random() < 0.2 else text
+
+
+def _greeted(text: str, rng: random.Random) -> str:
+    return rng.choices(("", "Hi! ", "Hello, ", "ok. "), (92, 3, 3, 2))[0] + text
+
+
+__all__ = ["PERSONA", "TOOLS", "conversation", "dress", "stream"]
