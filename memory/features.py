@@ -50,7 +50,7 @@ class Features:
 
     @property
     def brief(self) -> bool:
-        return self.words <= 22 and self.sentences <= 2
+        return 0 < self.words <= 22 and self.sentences <= 2
 
     @property
     def detailed(self) -> bool:

@@ -1,0 +1,223 @@
+"""One SQLite file: opened durably, a connection per thread, named migrations.
+
+Durable means WAL with synchronous=FULL: once `transaction()` has returned, the rows survive a
+`kill -9` and a power cut. Writers queue on BEGIN IMMEDIATE, across threads and processes alike.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from memory.errors import (
+    AttuneError,
+    BusyHome,
+    DamagedDatabase,
+    DatabaseError,
+    FullHome,
+    NewerHome,
+    ReadOnlyHome,
+)
+from memory.schema import MIGRATIONS, Migration
+
+FOLDERS = ("index", "adapters", "backups", "logs")
+BUSY_SECONDS = 10.0
+
+
+class Database:
+    """`attune.db`. Safe to share between threads; every thread gets its own connection."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file and bring its tables up to date; raises DatabaseError sentences."""
+        self.path = Path(path)
+        self._local = threading.local()
+        self._opened: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pid = os.getpid()
+        self.migrate(MIGRATIONS)
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, in autocommit mode: write inside `transaction()`."""
+        if self._pid != os.getpid():  # forked: SQLite connections must not cross a fork
+            self._local, self._opened, self._pid = threading.local(), [], os.getpid()
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is not None and not self._closed:
+            return found
+        if self._closed:
+            raise DatabaseError("The database was closed; start Attune again.")
+        with self._translated():
+            found = self._connect()
+        with self._lock:
+            for thread, old in self._opened:
+                if not thread.is_alive():
+                    old.close()
+            self._opened = [entry for entry in self._opened if entry[0].is_alive()]
+            self._opened.append((threading.current_thread(), found))
+        self._local.connection = found
+        return found
+
+    def _connect(self) -> sqlite3.Connection:
+        made = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            made.row_factory = sqlite3.Row
+            for pragma in (
+                f"busy_timeout = {int(BUSY_SECONDS * 1000)}",
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "foreign_keys = ON",
+                "secure_delete = ON",  # what is forgotten is overwritten, not only unlinked
+            ):
+                made.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Joins the transaction that this thread is already in, if any."""
+        connection = self.connection()
+        if connection.in_transaction:
+            yield connection
+            return
+        with self._translated():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+        with self._translated():
+            return self.connection().execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Row | None:
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def migrate(self, migrations: Sequence[Migration]) -> None:
+        """Apply those that are not recorded yet, each in its own transaction. Other rooms may add theirs."""
+        rooms = {migration.name.split("-")[0] for migration in migrations}
+        known = {migration.name for migration in migrations}
+        applied = self._applied()
+        if any(name not in known and name.split("-")[0] in rooms for name in applied):
+            raise NewerHome(self.path)
+        for name, sql in migrations:
+            if name in applied:
+                continue
+            with self.transaction() as connection:
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS migration "
+                    "(name TEXT PRIMARY KEY, applied_at REAL NOT NULL) STRICT"
+                )
+                # Asked again inside: another process may have been quicker.
+                if connection.execute("SELECT 1 FROM migration WHERE name = ?", (name,)).fetchone():
+                    continue
+                for statement in _statements(sql):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO migration VALUES (?, ?)", (name, time.time()))
+
+    def _applied(self) -> set[str]:
+        if self.row("SELECT 1 FROM sqlite_master WHERE name = 'migration'") is None:
+            return set()
+        return {row["name"] for row in self.rows("SELECT name FROM migration")}
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, a sentence each; empty when it is sound."""
+        try:
+            found = [row[0] for row in self.rows("PRAGMA integrity_check")]
+            broken = self.rows("PRAGMA foreign_key_check")
+        except AttuneError as error:
+            return [str(error)]
+        wrong = [] if found == ["ok"] else [f"SQLite says: {line}" for line in found[:5]]
+        if broken:
+            wrong.append(f"{len(broken)} rows point at rows that are gone.")
+        return wrong
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log, so that deleted text does not linger in it.
+
+        Inside a transaction this does nothing: whoever holds that one scrubs at its end. While another
+        process reads, the log is emptied by a later checkpoint.
+        """
+        connection = self.connection()
+        if not connection.in_transaction:
+            with self._translated():
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close the connections of all threads. Closing twice is fine."""
+        self._closed = True
+        with self._lock:
+            for _, connection in self._opened:
+                connection.close()
+            self._opened = []
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _sentence(error, self.path) from error
+
+
+def open_home(home: Path) -> Database:
+    """Create the home's folders where they are missing and open its database.
+
+    Raises ReadOnlyHome, FullHome, DamagedDatabase, NewerHome or DatabaseError.
+    """
+    home = Path(home).expanduser()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in FOLDERS:
+            (home / name).mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _sentence(error, home / "attune.db") from error
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise ReadOnlyHome(home)
+    return Database(home / "attune.db")
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """Split a script at its statement ends. (`executescript` would commit the transaction it is in.)"""
+    statement = ""
+    for piece in re.split("(?<=;)", sql):
+        statement += piece  # a semicolon may also stand inside a string or a trigger
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement
+
+
+def _sentence(error: Exception, path: Path) -> AttuneError:
+    """The error of SQLite or the system as one sentence that says what to do."""
+    home, said = path.parent, str(error)
+    if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return FullHome(home)
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            return ReadOnlyHome(home)
+        return DatabaseError(f"The home folder {home} cannot be used ({error.strerror}); choose another.")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return FullHome(home)
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return ReadOnlyHome(home)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return BusyHome(path)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DamagedDatabase(path)
+    return DatabaseError(f"The database {path} refused the work ({said}); run `attune doctor`.")

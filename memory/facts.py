@@ -1,0 +1,201 @@
+"""Memories: what was remembered, where it came from, when it held, and how useful it was.
+
+Nothing is overwritten: an edit makes a new memory and ends the old one. Only `forget` removes rows,
+and then really. Usefulness is not stored but derived from the ledger (see `remembered` in schema.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+import uuid
+from collections.abc import Sequence
+
+from memory.database import Database
+from memory.errors import AttuneError, NotFound
+from memory.records import Memory
+from memory.text import as_written, one_line, quoted
+
+COLUMNS = "id, text, kind, created_at, source_message_id, valid_from, valid_to, superseded_by, helped, hurt"
+WORD = re.compile(r"\w+")
+
+
+class Facts:
+    """The memories of a home. Safe to share between threads, as the Database is."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def remember(self, text: str, kind: str = "fact", source_message_id: str | None = None) -> Memory:
+        """Save `text` on one line; the same text (case, spaces, final dot folded) is saved once.
+
+        Raises BadText when it is empty or above 2,000 characters, NotFound for an unknown source.
+        """
+        line, now = one_line(text), time.time()
+        with self.db.transaction() as connection:
+            row = connection.execute(
+                "SELECT id FROM memory WHERE kind = ? AND folded = ? AND valid_to IS NULL", (kind, fold(line))
+            ).fetchone()
+            if row is not None:
+                return self.get(row["id"])
+            if source_message_id is not None and not self._has_message(source_message_id):
+                raise NotFound(f"No message {quoted(source_message_id)} in this home to remember from.")
+            made = Memory(uuid.uuid4().hex, line, kind, now, source_message_id, valid_from=now)
+            connection.execute(
+                "INSERT INTO memory (id, text, folded, kind, created_at, source_message_id, valid_from)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (made.id, line, fold(line), kind, now, source_message_id, now),
+            )
+        return made
+
+    def edit(self, memory_id: str, text: str) -> Memory:
+        """A new memory with `text` that supersedes the old one. Raises NotFound, BadText, AttuneError."""
+        line = one_line(text)
+        with self.db.transaction():
+            old = self.get(memory_id)
+            if old.valid_to is not None:
+                raise AttuneError("That memory was replaced already; edit its newest version.")
+            if old.text == line:
+                return old
+            self._end(old.id)  # first, so that a change of case alone is not taken for the same fact
+            new = self.remember(line, old.kind, old.source_message_id)
+            self.supersede(old.id, new.id)
+        return new
+
+    def supersede(self, old_id: str, new_id: str) -> None:
+        """`new_id` holds from now on in the place of `old_id`, which stays as past."""
+        with self.db.transaction() as connection:
+            old, new = self.get(old_id), self.get(new_id)
+            if old.id == new.id or new.valid_to is not None:
+                raise AttuneError("A memory can only be replaced by another one that still holds.")
+            self._end(old.id)
+            connection.execute("UPDATE memory SET superseded_by = ? WHERE id = ?", (new.id, old.id))
+
+    def forget(self, memory_id: str) -> list[str]:
+        """Delete a memory and the older versions that it replaced; the ids that are gone.
+
+        The rows and their full-text entries are overwritten in the file (secure_delete), not unlinked.
+        """
+        with self.db.transaction() as connection:
+            self.get(memory_id)
+            gone = [
+                row["id"]
+                for row in connection.execute(
+                    "WITH RECURSIVE past(id) AS (SELECT ? UNION"
+                    " SELECT m.id FROM memory AS m JOIN past ON m.superseded_by = past.id)"
+                    " SELECT id FROM past",
+                    (memory_id,),
+                ).fetchall()
+            ]
+            connection.executemany("DELETE FROM memory WHERE id = ?", [(one,) for one in gone])
+            # FTS5 marks deleted words and drops them when it merges (its own secure-delete is SQLite 3.42's).
+            connection.execute("INSERT INTO memory_text (memory_text) VALUES ('optimize')")
+        self.db.scrub()
+        return gone
+
+    def get(self, memory_id: str) -> Memory:
+        row = self.db.row(f"SELECT {COLUMNS} FROM remembered WHERE id = ?", (as_written(memory_id),))
+        if row is None:
+            raise NotFound(
+                f"No memory {quoted(memory_id)} in this home; `attune memory list` shows their ids."
+            )
+        return _memory(row)
+
+    def many(self, ids: Sequence[str]) -> list[Memory]:
+        """Those of `ids` that exist and hold, in the order asked for."""
+        found = self.db.rows(
+            f"SELECT {COLUMNS} FROM remembered WHERE valid_to IS NULL"
+            " AND id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        known = {row["id"]: _memory(row) for row in found}
+        return [known[one] for one in ids if one in known]
+
+    def all(self, include_past: bool = False) -> list[Memory]:
+        """Newest first; with `include_past` those too that were replaced."""
+        found = self.db.rows(
+            f"SELECT {COLUMNS} FROM remembered WHERE valid_to IS NULL OR ? ORDER BY created_at DESC, id",
+            (include_past,),
+        )
+        return [_memory(row) for row in found]
+
+    def texts(self) -> list[tuple[str, str]]:
+        """(id, text) of all that hold: what the vector index is rebuilt from."""
+        found = self.db.rows("SELECT id, text FROM memory WHERE valid_to IS NULL ORDER BY created_at, id")
+        return [(row["id"], row["text"]) for row in found]
+
+    def count(self) -> int:
+        row = self.db.row("SELECT COUNT(*) AS n FROM memory WHERE valid_to IS NULL")
+        return int(row["n"]) if row else 0
+
+    def search_text(self, query: str, limit: int = 50) -> list[Memory]:
+        """Those that hold every word of `query` (or words that begin so), best first (BM25).
+
+        A query without any word finds everything, as an empty search field does.
+        """
+        words = WORD.findall(as_written(query))
+        if not words:
+            return self.all()[:limit]
+        return self.many(self._match(" AND ".join(map(_prefix, words)), limit))
+
+    def matching(self, words: Sequence[str], limit: int = 50) -> list[str]:
+        """Ids of memories that hold at least one of `words` (English inflections folded), best first."""
+        return self._match(" OR ".join(f'"{word}"' for word in words), limit) if words else []
+
+    def _match(self, expression: str, limit: int) -> list[str]:
+        found = self.db.rows(
+            "SELECT memory_id FROM memory_text WHERE memory_text MATCH ? ORDER BY rank LIMIT ?",
+            (expression, limit),
+        )
+        return [row["memory_id"] for row in found]
+
+    def bump(self, ids: Sequence[str], helped: bool, amount: float = 1.0) -> None:
+        """Count `amount` for or against memories by hand, beside what thumbs say. Unknown ids are skipped."""
+        column = "bump_helped" if helped else "bump_hurt"
+        with self.db.transaction() as connection:
+            connection.executemany(
+                f"UPDATE memory SET {column} = MAX(0, {column} + ?) WHERE id = ?",
+                [(amount, one) for one in ids],
+            )
+
+    def shown_to(self, reply_id: str) -> list[Memory]:
+        """The memories that a reply was shown and that still exist, with their usefulness of this moment."""
+        found = self.db.rows(
+            f"SELECT {COLUMNS} FROM remembered WHERE id IN (SELECT memory_id FROM shown WHERE reply_id = ?)",
+            (as_written(reply_id),),
+        )
+        return [_memory(row) for row in found]
+
+    def apply_thumb(self, reply_id: str, old_value: int, new_value: int) -> list[Memory]:
+        """The memories whose usefulness a thumb moved, as they are now; none when nothing changed.
+
+        There is nothing to store: usefulness follows from the ledger, so it cannot drift from it
+        when a process dies between two writes, and a rating that is undone or erased is undone here.
+        """
+        return [] if old_value == new_value else self.shown_to(reply_id)
+
+    def _end(self, memory_id: str) -> None:
+        with self.db.transaction() as connection:
+            connection.execute(
+                "UPDATE memory SET valid_to = ? WHERE id = ? AND valid_to IS NULL", (time.time(), memory_id)
+            )
+
+    def _has_message(self, message_id: str) -> bool:
+        return self.db.row("SELECT 1 FROM message WHERE id = ?", (as_written(message_id),)) is not None
+
+
+def fold(text: str) -> str:
+    """What two texts share when they are the same fact."""
+    return " ".join(text.casefold().split()).rstrip(". ")
+
+
+def _prefix(word: str) -> str:
+    # The index holds stems and the query is stemmed as well, so a whole word needs no star to match its
+    # inflections, and a prefix needs one.
+    return f'("{word}" OR "{word}"*)'
+
+
+def _memory(row: sqlite3.Row) -> Memory:
+    return Memory(**dict(row))

@@ -1,0 +1,155 @@
+"""The ledger: what the owner thought of the replies, as append-only events.
+
+Taking a rating back is another event. What counts in the end ("signals") is the newest thumb of
+each reply unless it is a clear, every edit and every pick.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from typing import TYPE_CHECKING, Literal
+
+from memory.database import Database
+from memory.errors import AttuneError, BadText, NotFound
+from memory.records import Feedback, FeedbackKind, Generation, Message
+from memory.text import as_written, is_blank, message_text, quoted
+
+THUMBS: dict[int, str] = {1: "up", -1: "down", 0: "clear"}
+COLUMNS = "id, seq, reply_id, kind, value, created_at, why, text, other_id, source"
+
+
+class Ledger:
+    """The feedback half of the journal; `Journal` adds the conversations."""
+
+    db: Database
+
+    if TYPE_CHECKING:
+
+        def message(self, message_id: str) -> Message: ...
+        def siblings(self, message_id: str) -> list[Message]: ...
+        def generation(self, reply_id: str) -> Generation: ...
+
+    def rate(self, reply_id: str, value: int, why: str | None = None, source: str = "owner") -> Feedback:
+        """A thumb: +1, -1, or 0 to take it back. Raises NotFound for what is not a reply of this home."""
+        if value not in THUMBS:
+            raise AttuneError(f"A rating is up (1), down (-1) or clear (0), not {value!r}.")
+        reason = None if why is None or is_blank(why) else message_text(why, "reason")
+        return self._append(reply_id, "thumb", value, why=reason, source=source)
+
+    def edit_reply(self, reply_id: str, text: str, source: str = "owner") -> Feedback:
+        """The owner's better version of a reply. Raises BadText when it is empty or nothing changed."""
+        better = message_text(text, "edit")
+        if better.strip() == self._reply(reply_id).content.strip():
+            raise BadText("The edited reply says the same as the reply; nothing was saved.")
+        return self._append(reply_id, "edit", 1, text=better, source=source)
+
+    def pick(self, reply_id: str, other_id: str, source: str = "owner") -> Feedback:
+        """`reply_id` was preferred to `other_id`, which must answer the same message."""
+        self._reply(other_id)
+        if other_id == reply_id or other_id not in {reply.id for reply in self.siblings(reply_id)}:
+            raise AttuneError("Only two different replies to the same message can be picked between.")
+        return self._append(reply_id, "pick", 1, other_id=other_id, source=source)
+
+    def feedback(self, reply_id: str | None = None, after_seq: int = 0) -> list[Feedback]:
+        """Every event ever given (undone ones too), ordered by seq."""
+        found = self.db.rows(
+            f"SELECT {COLUMNS} FROM feedback WHERE seq > :after AND (:reply IS NULL OR reply_id = :reply)"
+            " ORDER BY seq",
+            {"after": after_seq, "reply": None if reply_id is None else as_written(reply_id)},
+        )
+        return [_feedback(row) for row in found]
+
+    def effective(self, reply_id: str) -> Feedback | None:
+        """The thumb that stands on a reply now, or None."""
+        row = self.db.row(
+            f"SELECT {COLUMNS} FROM signal WHERE reply_id = ? AND kind = 'thumb'", (as_written(reply_id),)
+        )
+        return None if row is None else _feedback(row)
+
+    def signals(self) -> list[tuple[Feedback, Message]]:
+        """What counts, with the reply it is about, ordered by seq; lighter than `ledger`."""
+        found = self.db.rows(f"SELECT {COLUMNS} FROM signal ORDER BY seq")
+        replies = {
+            row["id"]: read_message(row)
+            for row in self.db.rows("SELECT * FROM message WHERE id IN (SELECT reply_id FROM signal)")
+        }
+        # Between the two statements a conversation may have been deleted by another thread.
+        return [
+            (event, replies[event.reply_id]) for event in map(_feedback, found) if event.reply_id in replies
+        ]
+
+    def ledger(self) -> list[tuple[Feedback, Message, Generation]]:
+        """What counts: the newest thumb of each reply unless cleared, all edits, all picks; by seq."""
+        return [(event, reply, self.generation(reply.id)) for event, reply in self.signals()]
+
+    def signals_since(self, seq: int) -> int:
+        """How many signals that count now came after event `seq`."""
+        row = self.db.row("SELECT COUNT(*) AS n FROM signal WHERE seq > ?", (seq,))
+        return int(row["n"]) if row else 0
+
+    def last_seq(self) -> int:
+        """The seq of the newest event ever given; 0 before the first. Never goes down."""
+        row = self.db.row("SELECT seq FROM sqlite_sequence WHERE name = 'feedback'")
+        return int(row["seq"]) if row else 0
+
+    def ledger_version(self) -> int:
+        """Grows with every event and every erased event: the key to cache what is derived from them."""
+        row = self.db.row("SELECT version FROM ledger_version")
+        return int(row["version"]) if row else 0
+
+    def _reply(self, reply_id: str) -> Message:
+        try:
+            found = self.message(reply_id)
+        except NotFound:
+            raise self._no_reply(reply_id) from None
+        if found.role != "assistant":
+            raise self._no_reply(reply_id)
+        return found
+
+    @staticmethod
+    def _no_reply(reply_id: str) -> NotFound:
+        return NotFound(f"No reply {quoted(reply_id)} in this home; `attune ask --json` prints reply ids.")
+
+    def _append(
+        self,
+        reply_id: str,
+        kind: FeedbackKind,
+        value: Literal[-1, 0, 1] | int,
+        *,
+        why: str | None = None,
+        text: str | None = None,
+        other_id: str | None = None,
+        source: str = "owner",
+    ) -> Feedback:
+        with self.db.transaction() as connection:
+            self._reply(reply_id)
+            row = connection.execute(
+                "INSERT INTO feedback (id, reply_id, kind, value, created_at, why, text, other_id, source)"
+                f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {COLUMNS}",
+                (
+                    uuid.uuid4().hex,
+                    reply_id,
+                    kind,
+                    value,
+                    time.time(),
+                    why,
+                    text,
+                    other_id,
+                    as_written(source),
+                ),
+            ).fetchone()
+        return _feedback(row)
+
+
+def read_message(row: sqlite3.Row) -> Message:
+    fields = dict(row)
+    fields["tool_calls"] = tuple(json.loads(fields["tool_calls"]))
+    fields["complete"] = bool(fields["complete"])
+    return Message(**fields)
+
+
+def _feedback(row: sqlite3.Row) -> Feedback:
+    return Feedback(**dict(row))

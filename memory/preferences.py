@@ -1,0 +1,186 @@
+"""The preference card: a few lines about style that stand in the prompt, each with its evidence.
+
+Learned lines follow from the thumbs, edits and picks that count at the moment (see card_model.py), so
+undoing a rating undoes what it taught. The owner has the last word: pin, strike, edit, or add a line.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import uuid
+
+from memory import card_model
+from memory.card_model import FEATURES, Finding, Observation
+from memory.card_texts import CARD_TEXTS
+from memory.database import Database
+from memory.errors import AttuneError, NotFound
+from memory.facts import fold
+from memory.features import features
+from memory.journal import Journal
+from memory.records import CardLine
+from memory.text import one_line, quoted
+
+REPLIES = {
+    "brief": "brief replies",
+    "detailed": "detailed replies",
+    "bullets": "replies with bullets",
+    "no_bullets": "replies without bullets",
+    "friendly": "friendly replies",
+    "formal": "formal replies",
+    "emoji": "replies with emoji",
+    "no_emoji": "replies without emoji",
+    "closing_question": "replies that end with a question",
+    "no_closing_question": "replies that end without a question",
+    "code": "replies with code",
+}
+OWN = "own:"
+
+
+class PreferenceCard:
+    """The card of a home. Cheap to ask: recomputed only when the ledger or a choice has changed."""
+
+    def __init__(self, db: Database, journal: Journal) -> None:
+        self.db = db
+        self.journal = journal
+        self._lock = threading.Lock()
+        self._cached: tuple[object, list[CardLine]] | None = None
+
+    def lines(self) -> list[CardLine]:
+        """Every line there is, with its evidence: one for each feature, then the owner's own."""
+        choices = self.db.rows("SELECT * FROM card_choice ORDER BY created_at, feature")
+        key = (self.journal.ledger_version(), [tuple(row) for row in choices])
+        with self._lock:
+            if self._cached is None or self._cached[0] != key:
+                self._cached = (key, self._compute(choices))
+            return list(self._cached[1])
+
+    def active_lines(self) -> list[str]:
+        """The texts that go into the prompt, in an order that does not jump when one more is learned."""
+        return [line.text for line in self.lines() if line.active]
+
+    def line(self, feature_or_text: str) -> CardLine:
+        """One line by feature name or by its text. Raises NotFound."""
+        wanted = fold(feature_or_text)
+        for line in self.lines():
+            if line.feature == feature_or_text.strip() or fold(line.text) == wanted:
+                return line
+        raise NotFound(f"No card line {quoted(feature_or_text)}; name one of {', '.join(CARD_TEXTS)}.")
+
+    def pin(self, feature_or_text: str) -> CardLine:
+        """Keep a line on the card whatever the thumbs say; a sentence that is no line yet becomes one."""
+        try:
+            line = self.line(feature_or_text)
+        except NotFound:
+            if len(feature_or_text.split()) < 2:  # more likely a mistyped name than a wish
+                raise
+            return self.add(feature_or_text)
+        return self._choose(line.feature, "pinned", line.text)
+
+    def strike(self, feature_or_text: str) -> CardLine:
+        """Keep a line off the card whatever the thumbs say."""
+        line = self.line(feature_or_text)
+        return self._choose(line.feature, "struck", line.text)
+
+    def edit(self, feature_or_text: str, text: str) -> CardLine:
+        """Say a line in the owner's words; it is pinned by that."""
+        return self._choose(self.line(feature_or_text).feature, "pinned", one_line(text, "card line"))
+
+    def reset(self, feature_or_text: str) -> None:
+        """Leave a line to the thumbs again. The owner's own lines go away by it."""
+        feature = self.line(feature_or_text).feature
+        with self.db.transaction() as connection:
+            connection.execute("DELETE FROM card_choice WHERE feature = ?", (feature,))
+
+    def add(self, text: str) -> CardLine:
+        """The owner's own line, pinned. The text of a known line pins that line. Raises BadText."""
+        line = one_line(text, "card line")
+        try:
+            return self._choose(self.line(line).feature, "pinned", self.line(line).text)
+        except NotFound:
+            return self._choose(OWN + uuid.uuid4().hex[:8], "pinned", line)
+
+    def _choose(self, feature: str, state: str, text: str) -> CardLine:
+        with self.db.transaction() as connection:
+            if state == "pinned":  # the newer wish wins over one that contradicts it
+                connection.executemany(
+                    "DELETE FROM card_choice WHERE feature = ? AND state = 'pinned'",
+                    [(other,) for other in card_model.conflicts(feature)],
+                )
+            connection.execute(
+                "INSERT INTO card_choice VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (feature) DO UPDATE SET state = excluded.state, text = excluded.text",
+                (feature, state, text, time.time()),
+            )
+        for line in self.lines():
+            if line.feature == feature:
+                return line
+        raise AttuneError("The card line was removed by another process in the same moment; try again.")
+
+    def _compute(self, choices: list[sqlite3.Row]) -> list[CardLine]:
+        observations = self._observations()
+        chosen = {row["feature"]: row for row in choices}
+        pinned = [feature for feature, row in chosen.items() if row["state"] == "pinned"]
+        struck = [feature for feature, row in chosen.items() if row["state"] == "struck"]
+        found = card_model.learn(observations, given=pinned, barred=struck)
+        made = [
+            CardLine(
+                feature=feature,
+                text=chosen[feature]["text"] if feature in chosen else text,
+                probability=found[feature].probability,
+                state=chosen[feature]["state"] if feature in chosen else "auto",
+                active=feature in pinned or found[feature].chosen,
+                evidence=tuple(
+                    (one.reply_id, card_model.has(feature, one.shows), 1 if one.liked else -1)
+                    for one in observations
+                ),
+                summary=summary(feature, found[feature]),
+            )
+            for feature, text in CARD_TEXTS.items()
+        ]
+        made += [
+            CardLine(
+                feature=row["feature"],
+                text=row["text"],
+                probability=1.0,
+                state=row["state"],
+                active=row["state"] == "pinned",
+                summary="Written by you.",
+            )
+            for row in choices
+            if row["feature"] not in FEATURES
+        ]
+        return made
+
+    def _observations(self) -> list[Observation]:
+        """Every text with a verdict: thumbs as given; of an edit or a pick the better text counts as liked
+        and the other as not, unless a thumb on the same reply says otherwise."""
+        verdicts: dict[str, Observation] = {}
+        thumbed: set[str] = set()
+        for event, reply in self.journal.signals():
+            if event.kind == "thumb":
+                thumbed.add(reply.id)
+                verdicts[reply.id] = Observation(reply.id, features(reply.content), event.value > 0)
+        for event, reply in self.journal.signals():
+            if event.kind == "edit":
+                verdicts[event.id] = Observation(reply.id, features(event.text or ""), True)
+                worse = reply
+            elif event.kind == "pick" and event.other_id:
+                if reply.id not in thumbed:
+                    verdicts[reply.id] = Observation(reply.id, features(reply.content), True)
+                worse = self.journal.message(event.other_id)
+            else:
+                continue
+            if worse.id not in thumbed:
+                verdicts[worse.id] = Observation(worse.id, features(worse.content), False)
+        return list(verdicts.values())
+
+
+def summary(feature: str, finding: Finding) -> str:
+    """The evidence in words, such as "3 of 3 brief replies liked, 0 of 5 others"."""
+    c, name = finding.counts, REPLIES[feature]
+    seen = f"{c.liked} of {c.seen} {name} liked" if c.seen else f"No {name} rated yet"
+    if not c.others:
+        return seen
+    return f"{seen}, {c.others_liked} of {c.others} others"

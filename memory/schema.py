@@ -1,0 +1,127 @@
+"""The tables, as named migrations: recorded when applied, only ever appended to, never edited."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Migration(NamedTuple):
+    """`name` starts with the room that owns it ("memory-0001-..."); `sql` may hold many statements."""
+
+    name: str
+    sql: str
+
+
+JOURNAL = """
+CREATE TABLE conversation (
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
+    head_id TEXT REFERENCES message(id) ON DELETE SET NULL
+) STRICT;
+CREATE INDEX conversation_updated ON conversation(updated_at);
+CREATE INDEX conversation_head ON conversation(head_id);
+
+CREATE TABLE message (
+    id TEXT PRIMARY KEY,
+    conversation_id TEXT NOT NULL REFERENCES conversation(id) ON DELETE CASCADE,
+    parent_id TEXT REFERENCES message(id) ON DELETE CASCADE,
+    role TEXT NOT NULL CHECK (role IN ('user', 'assistant', 'tool')),
+    content TEXT NOT NULL, created_at REAL NOT NULL, sent TEXT,
+    tool_calls TEXT NOT NULL DEFAULT '[]', tool_name TEXT, complete INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE INDEX message_conversation ON message(conversation_id);
+CREATE INDEX message_parent ON message(parent_id);
+
+-- body is JSON: the fields of records.Generation that nothing is searched by.
+CREATE TABLE generation (
+    reply_id TEXT PRIMARY KEY REFERENCES message(id) ON DELETE CASCADE,
+    base TEXT NOT NULL, adapter TEXT, body TEXT NOT NULL
+) STRICT;
+
+-- Which memories a reply was shown. No foreign key to memory: a reply may outlive what it was shown.
+CREATE TABLE shown (
+    reply_id TEXT NOT NULL REFERENCES message(id) ON DELETE CASCADE,
+    memory_id TEXT NOT NULL,
+    PRIMARY KEY (reply_id, memory_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shown_memory ON shown(memory_id);
+
+-- AUTOINCREMENT: a seq is never used twice, also after the newest event was erased.
+CREATE TABLE feedback (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    reply_id TEXT NOT NULL REFERENCES message(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL CHECK (kind IN ('thumb', 'edit', 'pick')),
+    value INTEGER NOT NULL CHECK (value IN (-1, 0, 1)),
+    created_at REAL NOT NULL, why TEXT, text TEXT,
+    other_id TEXT REFERENCES message(id) ON DELETE CASCADE,
+    source TEXT NOT NULL
+) STRICT;
+CREATE INDEX feedback_reply ON feedback(reply_id, kind, seq);
+CREATE INDEX feedback_other ON feedback(other_id);
+
+-- What counts: the newest thumb of a reply unless it is a clear, every edit, every pick.
+CREATE VIEW signal AS
+    SELECT * FROM feedback AS f WHERE kind <> 'thumb' OR (value <> 0 AND NOT EXISTS (
+        SELECT 1 FROM feedback AS later
+        WHERE later.reply_id = f.reply_id AND later.kind = 'thumb' AND later.seq > f.seq));
+
+-- Grows with every change of the ledger, erasures too, so that what is derived from it can be cached.
+CREATE TABLE ledger_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
+INSERT INTO ledger_version VALUES (1, 0);
+CREATE TRIGGER feedback_added AFTER INSERT ON feedback BEGIN
+    UPDATE ledger_version SET version = version + 1;
+END;
+CREATE TRIGGER feedback_erased AFTER DELETE ON feedback BEGIN
+    UPDATE ledger_version SET version = version + 1;
+END;
+"""
+
+FACTS = """
+CREATE TABLE memory (
+    id TEXT PRIMARY KEY, text TEXT NOT NULL, folded TEXT NOT NULL, kind TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    source_message_id TEXT REFERENCES message(id) ON DELETE SET NULL,
+    valid_from REAL, valid_to REAL,
+    superseded_by TEXT REFERENCES memory(id) ON DELETE SET NULL,
+    bump_helped REAL NOT NULL DEFAULT 0, bump_hurt REAL NOT NULL DEFAULT 0
+) STRICT;
+-- The same fact is alive once, also when two processes save it in the same moment.
+CREATE UNIQUE INDEX memory_live ON memory(kind, folded) WHERE valid_to IS NULL;
+CREATE INDEX memory_superseded ON memory(superseded_by);
+CREATE INDEX memory_source ON memory(source_message_id);
+
+CREATE VIRTUAL TABLE memory_text USING fts5(
+    text, memory_id UNINDEXED, tokenize = 'porter unicode61 remove_diacritics 2');
+CREATE TRIGGER memory_added AFTER INSERT ON memory WHEN new.valid_to IS NULL BEGIN
+    INSERT INTO memory_text (text, memory_id) VALUES (new.text, new.id);
+END;
+CREATE TRIGGER memory_ended AFTER UPDATE OF valid_to ON memory WHEN new.valid_to IS NOT NULL BEGIN
+    DELETE FROM memory_text WHERE memory_id = new.id;
+END;
+CREATE TRIGGER memory_erased AFTER DELETE ON memory BEGIN
+    DELETE FROM memory_text WHERE memory_id = old.id;
+END;
+
+-- Usefulness is derived from the ledger, so undoing or erasing a rating takes its effect back too.
+CREATE VIEW remembered AS
+    SELECT m.*, m.bump_helped + COALESCE(SUM(s.value = 1), 0) AS helped,
+           m.bump_hurt + COALESCE(SUM(s.value = -1), 0) AS hurt
+    FROM memory AS m
+    LEFT JOIN shown ON shown.memory_id = m.id
+    LEFT JOIN signal AS s ON s.reply_id = shown.reply_id AND s.kind = 'thumb'
+    GROUP BY m.id;
+"""
+
+CARD = """
+-- What the owner decided about a line. feature is a name of preferences.FEATURES, or 'own:<id>'.
+CREATE TABLE card_choice (
+    feature TEXT PRIMARY KEY, state TEXT NOT NULL CHECK (state IN ('pinned', 'struck')),
+    text TEXT NOT NULL, created_at REAL NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS = (
+    Migration("memory-0001-journal", JOURNAL),
+    Migration("memory-0002-facts", FACTS),
+    Migration("memory-0003-card", CARD),
+)

@@ -1,0 +1,48 @@
+"""What every test may ask for. Nothing here reaches the network."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports huggingface_hub or tokenizers: they read these once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memory.database import Database, open_home
+from memory.embedder import MiniLMEmbedder
+from memory.facts import Facts
+from memory.journal import Journal
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home folder that does not exist yet."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def db(home: Path) -> Iterator[Database]:
+    opened = open_home(home)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def journal(db: Database) -> Journal:
+    return Journal(db)
+
+
+@pytest.fixture
+def facts(db: Database) -> Facts:
+    return Facts(db)
+
+
+@pytest.fixture(scope="session")
+def minilm() -> MiniLMEmbedder:
+    """The bundled embedding model, loaded once for all tests."""
+    return MiniLMEmbedder()

@@ -1,0 +1,110 @@
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memory import erase
+from memory.database import Database, open_home
+from memory.errors import AttuneError, NotFound
+from memory.facts import Facts
+from memory.journal import Journal
+from memory.recall import Recall
+from memory.records import Recalled
+from memory.vector_index import VectorIndex
+from tests.support import HashEmbedder, generation
+
+
+@pytest.fixture
+def recall(facts: Facts, home: Path) -> Iterator[Recall]:
+    index = VectorIndex(home / "index", HashEmbedder())
+    yield Recall(facts, index)
+    index.close()
+
+
+def test_a_forgotten_memory_is_gone_from_prompts_and_index_too(
+    recall: Recall, journal: Journal, home: Path
+) -> None:
+    memory = recall.remember("The secret word is Zquirlbat (really).")
+    other = recall.remember("I like tea.")
+    talk = journal.start_conversation()
+    asked = journal.add_user(talk.id, None, "What is the word?")
+    shown = [Recalled(memory.id, memory.text, 0.9), Recalled(other.id, other.text, 0.4)]
+    made = generation("What is the word?", recalled=shown)
+    journal.set_sent(asked.id, made.messages[1]["content"])
+    journal.add_tool(talk.id, asked.id, f"- {memory.text}", "recall")
+    said = journal.add_reply(talk.id, asked.id, "I know it.", made)
+    journal.rate(said.id, 1)
+
+    assert erase.forget_memory(recall, journal, memory.id) == [memory.id]
+
+    left = journal.generation(said.id)
+    assert [one.text for one in left.recalled] == [erase.FORGOTTEN, "I like tea."]
+    assert left.prompt_ids == ()
+    assert left.completion_ids == made.completion_ids
+    assert "- (forgotten)\n- I like tea." in left.prompt_text
+    assert recall.index.ids() == {other.id}
+    assert recall.search("secret word") == []
+    assert [event.value for event, _, _ in journal.ledger()] == [1]
+    assert not any(b"zquirlbat" in path.read_bytes().lower() for path in home.rglob("*") if path.is_file())
+
+
+def test_prompts_without_the_memory_are_left_as_they_are(recall: Recall, journal: Journal) -> None:
+    memory = recall.remember("I like tea.")
+    asked = journal.add_user(journal.start_conversation().id, None, "I like tea.")
+    said = journal.add_reply(asked.conversation_id, asked.id, "Good.", generation("I like tea."))
+    before = journal.generation(said.id)
+    erase.forget_memory(recall, journal, memory.id)
+    assert journal.generation(said.id) == before
+    assert journal.message(asked.id).content == "I like tea."
+
+
+def test_all_memories_can_be_forgotten(recall: Recall, journal: Journal) -> None:
+    recall.edit(recall.remember("a").id, "b")
+    recall.remember("c")
+    assert erase.all_memories(recall, journal) == 2
+    assert recall.facts.all(include_past=True) == []
+    assert recall.index.count() == 0
+
+
+def test_an_erased_rating_leaves_no_event(journal: Journal) -> None:
+    asked = journal.add_user(journal.start_conversation().id, None, "x")
+    said = journal.add_reply(asked.conversation_id, asked.id, "y", generation())
+    journal.rate(said.id, 1)
+    journal.rate(said.id, -1, why="no")
+    version = journal.ledger_version()
+    assert erase.delete_rating(journal, said.id) == 2
+    assert journal.feedback() == []
+    assert journal.ledger_version() > version
+    with pytest.raises(NotFound):
+        erase.delete_rating(journal, "x")
+
+
+def test_everything_goes_but_what_is_not_ours(db: Database, home: Path) -> None:
+    Journal(db).start_conversation("x")
+    db.close()
+    for name in ("config.toml", "logs/attune.log", "adapters/v1/weights", "my-own-notes.txt"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("x")
+    deleted = erase.everything(home)
+    assert home / "attune.db" in deleted
+    assert [path.name for path in home.iterdir()] == ["my-own-notes.txt"]
+    again = open_home(home)
+    assert Journal(again).conversations() == []
+    again.close()
+
+
+def test_a_folder_that_is_no_home_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(NotFound, match="nothing was deleted"):
+        erase.everything(tmp_path)
+    assert (tmp_path / "logs").is_dir()
+
+
+def test_a_home_is_not_erased_under_an_update(db: Database, home: Path) -> None:
+    db.close()
+    with (home / "update.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(AttuneError, match="update is running"):
+            erase.everything(home)
+    assert (home / "attune.db").is_file()
