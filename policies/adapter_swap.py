@@ -1,0 +1,137 @@
+"""Putting an adapter into a model that is in memory, and taking it out again bit for bit.
+
+A small model gets the adapter's delta added to its weights: the decode loop then costs what it costs
+without an adapter, while peft's wrappers slow a small model down by half. Before that, the touched
+weights are copied, and taking the adapter out puts the copies back, so nothing is ever off by a
+rounding. When the copies would take more than COPY_BYTES, or the adapter is not plain LoRA on linear
+layers of their own, peft's wrapped model speaks instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policies.adapter_files import WEIGHTS, AdapterError, check_folder
+
+if TYPE_CHECKING:
+    import torch
+
+COPY_BYTES = 10**9
+NAME = "default"
+
+
+class AdapterSlot:
+    """The place for one adapter in `model`; `served` is the model to call."""
+
+    def __init__(self, model: Any, base_sha256: str) -> None:
+        self._model = model
+        self._base_sha256 = base_sha256
+        self._pristine: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._wrapped: Any = None
+        self.sha256: str | None = None
+
+    @property
+    def served(self) -> Any:
+        return self._model if self._wrapped is None else self._wrapped
+
+    def put(self, folder: Path) -> None:
+        """Serve the adapter in `folder`, whose digest is then `sha256`.
+
+        Raises AdapterError; what was served before stays, or the base where that was a wrapped model.
+        """
+        sha256 = check_folder(folder, self._base_sha256)
+        if self._wrapped is not None:
+            self.take_out()
+        try:
+            wrapped = self._load(folder)
+        except AdapterError:
+            self._unwrap()
+            raise
+        deltas = _deltas(wrapped)
+        self.take_out()
+        if deltas is None:
+            self._wrapped = wrapped
+        else:
+            wrapped.unload()
+            self._forget_config()
+            for weight, delta in deltas:
+                self._pristine.append((weight, weight.detach().clone()))
+                weight.data.add_(delta)
+        self.sha256 = sha256
+
+    def take_out(self) -> None:
+        """Serve the base again, with exactly the weights that it was loaded with."""
+        if self._wrapped is not None:
+            self._wrapped.unload()
+            self._wrapped = None
+            self._forget_config()
+        for weight, kept in self._pristine:
+            weight.data.copy_(kept)
+        self._pristine = []
+        self.sha256 = None
+
+    def _load(self, folder: Path) -> Any:
+        """peft's model around ours, its LoRA tensors compared with the file's; raises AdapterError."""
+        from peft import PeftModel, get_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        try:
+            wrapped = PeftModel.from_pretrained(self._model, str(folder), adapter_name=NAME)
+            wrapped.eval()
+            loaded = get_peft_model_state_dict(wrapped, adapter_name=NAME)
+        except Exception as error:
+            raise AdapterError(
+                f"The adapter {folder.name} does not fit this model: choose the model that it was "
+                "trained on, or run `attune train`."
+            ) from error
+        filed = load_file(folder / WEIGHTS)
+        if loaded.keys() != filed.keys() or any(
+            not loaded[name].cpu().float().equal(filed[name].to(loaded[name].dtype).float()) for name in filed
+        ):
+            raise AdapterError(
+                f"The adapter {folder.name} did not load as it was trained: choose the model that it was "
+                "trained on, or run `attune train`."
+            )
+        return wrapped
+
+    def _unwrap(self) -> None:
+        """Put back the plain layers after a load that failed half way."""
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        for name, module in list(self._model.named_modules()):
+            if isinstance(module, BaseTunerLayer):
+                parent, _, child = name.rpartition(".")
+                setattr(self._model.get_submodule(parent), child, module.get_base_layer())
+        self._forget_config()
+
+    def _forget_config(self) -> None:
+        # peft leaves this mark on the model and warns about it the next time
+        for mark in ("peft_config", "_hf_peft_config_loaded"):
+            if mark in self._model.__dict__:
+                delattr(self._model, mark)
+
+
+def _deltas(wrapped: Any) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
+    """(weight, what the adapter adds to it) for every layer; None when it must stay wrapped."""
+    import torch
+    from peft.tuners.lora import Linear, LoraLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    layers: list[Any] = [module for module in wrapped.modules() if isinstance(module, LoraLayer)]
+    if any(isinstance(module, AuxiliaryTrainingWrapper) for module in wrapped.modules()):
+        return None
+    embedding = wrapped.get_base_model().get_input_embeddings().weight.data_ptr()
+    weights = []
+    for layer in layers:
+        if type(layer) is not Linear or layer.use_dora.get(NAME) or layer.lora_bias.get(NAME):
+            return None
+        base = layer.get_base_layer()
+        if not isinstance(base, torch.nn.Linear) or base.weight.data_ptr() == embedding:
+            return None
+        weights.append(base.weight)
+    if sum(weight.numel() * weight.element_size() for weight in weights) > COPY_BYTES:
+        return None
+    with torch.no_grad():
+        deltas = [layer.get_delta_weight(NAME) for layer in layers]
+    return [(weight, delta.to(weight.dtype)) for weight, delta in zip(weights, deltas, strict=True)]

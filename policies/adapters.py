@@ -1,0 +1,301 @@
+"""The registry of trained adapters: which there are, which one speaks, and how it came to speak.
+
+A folder is copied beside its place, synced and renamed before its row is committed, so a row always
+has a whole folder. A crash in between leaves a folder without a row, which is ignored and swept up
+at the next start. The log of activations only grows; the active adapter is what its replay says.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from memory.database import Database
+from memory.records import Adapter, AdapterStatus
+from memory.schema import Migration
+from policies import weights_file
+from policies.adapter_files import CONFIG, WEIGHTS, AdapterError, check_folder
+from policies.adapter_shelf import VERSION, AdapterShelf
+
+__all__ = ["AdapterError", "AdapterRegistry"]
+
+MIGRATIONS = (
+    Migration(
+        "adapters-0001",
+        """
+        CREATE TABLE adapters (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            base TEXT NOT NULL,
+            base_sha256 TEXT NOT NULL,
+            algorithm TEXT NOT NULL,
+            status TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            signals INTEGER NOT NULL,
+            report TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE activations (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL CHECK (kind IN ('activate', 'rollback')),
+            number INTEGER REFERENCES adapters (number),
+            base_sha256 TEXT,
+            reason TEXT NOT NULL,
+            created_at REAL NOT NULL
+        ) STRICT;
+        """,
+    ),
+)
+STATUSES = ("candidate", "promoted", "provisional", "rejected")
+# the registry has a method `list`, which would shadow the type inside the class
+Adapters = list[Adapter]
+Stack = list[int | None]
+Entries = list[dict[str, Any]]
+
+
+class AdapterRegistry:
+    """Adapters of one home. Safe in several processes: every change is one SQLite write transaction.
+
+    `notice` is a sentence for the person after `active()` had to fall back to the base, else None.
+    """
+
+    def __init__(self, db: Database, home: Path) -> None:
+        self._db = db
+        self._shelf = AdapterShelf(Path(home) / "adapters")
+        self.notice: str | None = None
+        self._sound: dict[str, tuple[int, int]] = {}
+        db.migrate(MIGRATIONS)
+        self._sweep()
+
+    def add(self, folder: Path | str, meta: Mapping[str, Any]) -> Adapter:
+        """Take a copy of the trained adapter in `folder` and give it the next version.
+
+        `meta`: "base", "base_sha256", "algorithm", and optionally "status" (candidate), "signals" (0)
+        and "report" ({}). Raises AdapterError when the folder is not a sound adapter.
+        """
+        source = Path(folder)
+        sha256 = check_folder(source, meta["base_sha256"])
+        status = meta.get("status", "candidate")
+        _check_status(status)
+        created = time.time()
+        about = {
+            "base": meta["base"],
+            "base_sha256": meta["base_sha256"],
+            "algorithm": meta["algorithm"],
+            "sha256": sha256,
+            "created_at": created,
+            "signals": int(meta.get("signals", 0)),
+        }
+        incoming = None
+        try:
+            incoming = self._shelf.stage(source, about)
+            with self._db.transaction() as connection:
+                number = self._next_number(connection)
+                self._shelf.place(incoming, f"v{number}")
+                connection.execute(
+                    "INSERT INTO adapters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        number,
+                        about["base"],
+                        about["base_sha256"],
+                        about["algorithm"],
+                        status,
+                        sha256,
+                        created,
+                        about["signals"],
+                        json.dumps(meta.get("report", {})),
+                    ),
+                )
+        except OSError as error:
+            raise AdapterError(
+                f"The adapter could not be stored ({error.strerror}): see that {self._shelf.folder} has room "
+                "and can be written to, then run `attune train` again."
+            ) from error
+        finally:
+            if incoming is not None:
+                shutil.rmtree(incoming, ignore_errors=True)
+        return self.get(f"v{number}")
+
+    def list(self) -> Adapters:
+        """All adapters, oldest first."""
+        top = self._stack()[-1]
+        return [self._adapter(row, top) for row in self._db.rows("SELECT * FROM adapters ORDER BY number")]
+
+    def get(self, version: str) -> Adapter:
+        """The adapter `version`; raises AdapterError if there is none."""
+        match = VERSION.fullmatch(version)
+        row = match and self._db.row("SELECT * FROM adapters WHERE number = ?", (int(match[1]),))
+        if not row:
+            raise AdapterError(
+                f"There is no adapter {version!r}: `attune policy list` shows those there are."
+            )
+        return self._adapter(row, self._stack()[-1])
+
+    def active(self, base_sha256: str | None = None) -> Adapter | None:
+        """The adapter that should speak, None for the base.
+
+        With `base_sha256`, what was last chosen for that base. A folder that is gone or changed is
+        never active: the base speaks instead and `notice` says so.
+        """
+        self.notice = None
+        number = self._stack(base_sha256)[-1]
+        if number is None:
+            return None
+        adapter = self.get(f"v{number}")
+        try:
+            self._check_quickly(adapter)
+        except AdapterError as error:
+            self.notice = (
+                f"{str(error).split(':')[0]}: the base model speaks until you choose another version."
+            )
+            return None
+        return adapter
+
+    def activate(self, version: str | None, reason: str, base_sha256: str | None = None) -> Adapter | None:
+        """Let `version` speak from now on (None: the base) and log why. Raises AdapterError if unsound."""
+        adapter = None
+        if version is not None:
+            adapter = self.get(version)
+            self.verify(version, base_sha256)
+            base_sha256 = adapter.base_sha256
+        self._log("activate", version, base_sha256, reason)
+        return None if adapter is None else self.get(adapter.version)
+
+    def rollback(self, base_sha256: str | None = None, reason: str = "rolled back") -> Adapter | None:
+        """Back to what spoke before (None: the base), past versions whose files are no longer sound.
+
+        Without `base_sha256`, the base of the last adapter that spoke is meant.
+        """
+        with self._db.transaction():
+            if base_sha256 is None:
+                spoke = [number for number in self._stack() if number is not None]
+                base_sha256 = self.get(f"v{spoke[-1]}").base_sha256 if spoke else None
+            stack = self._stack(base_sha256)
+            if len(stack) < 2:
+                raise AdapterError("There is nothing to roll back to: the base model speaks already.")
+            while len(stack) > 1:
+                stack.pop()
+                target = None if stack[-1] is None else f"v{stack[-1]}"
+                self._log("rollback", target, base_sha256, reason)
+                try:
+                    if target is not None:
+                        self.verify(target)
+                    break
+                except AdapterError:
+                    continue
+        return None if target is None else self.get(target)
+
+    def activations(self) -> Entries:
+        """The log, oldest first: {"version", "kind", "reason", "created_at"}."""
+        return [
+            {
+                "version": None if row["number"] is None else f"v{row['number']}",
+                "kind": row["kind"],
+                "reason": row["reason"],
+                "created_at": row["created_at"],
+            }
+            for row in self._db.rows("SELECT * FROM activations ORDER BY seq")
+        ]
+
+    def set_status(
+        self, version: str, status: AdapterStatus, report: Mapping[str, Any] | None = None
+    ) -> Adapter:
+        """Record the gate's verdict, and its report if one is given."""
+        _check_status(status)
+        number = int(self.get(version).version[1:])
+        with self._db.transaction() as connection:
+            connection.execute("UPDATE adapters SET status = ? WHERE number = ?", (status, number))
+            if report is not None:
+                connection.execute(
+                    "UPDATE adapters SET report = ? WHERE number = ?", (json.dumps(dict(report)), number)
+                )
+        return self.get(version)
+
+    def verify(self, version: str, base_sha256: str | None = None) -> None:
+        """Read the whole adapter and compare it with its row; raises an AdapterError sentence."""
+        adapter = self.get(version)
+        if base_sha256 is not None and adapter.base_sha256 != base_sha256:
+            raise AdapterError(
+                f"The adapter {version} was trained on another base ({adapter.base}): "
+                "choose that model, or run `attune train` for this one."
+            )
+        check_folder(Path(adapter.path), adapter.base_sha256, adapter.sha256)
+
+    def _check_quickly(self, adapter: Adapter) -> None:
+        """Files are there and the digest is right; the digest is read once per state of the file."""
+        folder = Path(adapter.path)
+        if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+            raise AdapterError(f"The files of adapter {adapter.version} are gone: use another version.")
+        stat = (folder / WEIGHTS).stat()
+        state = (stat.st_mtime_ns, stat.st_size)
+        if self._sound.get(adapter.version) == state:
+            return
+        if weights_file.digest(folder / WEIGHTS) != adapter.sha256:
+            raise AdapterError(f"The files of adapter {adapter.version} were changed: use another version.")
+        self._sound[adapter.version] = state
+
+    def _stack(self, base_sha256: str | None = None) -> Stack:
+        """What spoke, oldest first, as numbers; the base (None) lies at the bottom and the last one speaks.
+
+        A rollback takes the top away, so that rolling back twice goes back two steps.
+        """
+        stack: Stack = [None]
+        for row in self._db.rows("SELECT kind, number, base_sha256 FROM activations ORDER BY seq"):
+            if base_sha256 is not None and row["base_sha256"] not in (None, base_sha256):
+                continue
+            if row["kind"] == "rollback":
+                if len(stack) > 1:
+                    stack.pop()
+                if stack[-1] != row["number"]:
+                    stack.append(row["number"])
+            elif stack[-1] != row["number"]:
+                stack.append(row["number"])
+        return stack
+
+    def _log(self, kind: str, version: str | None, base_sha256: str | None, reason: str) -> None:
+        number = None if version is None else int(version[1:])
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO activations (kind, number, base_sha256, reason, created_at) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (kind, number, base_sha256, reason, time.time()),
+            )
+
+    def _adapter(self, row: sqlite3.Row, top: int | None) -> Adapter:
+        return Adapter(
+            version=f"v{row['number']}",
+            base=row["base"],
+            base_sha256=row["base_sha256"],
+            algorithm=row["algorithm"],
+            status=row["status"],
+            sha256=row["sha256"],
+            created_at=row["created_at"],
+            path=str(self._shelf.folder / f"v{row['number']}"),
+            signals=row["signals"],
+            report=json.loads(row["report"]),
+            active=row["number"] == top,
+        )
+
+    def _next_number(self, connection: sqlite3.Connection) -> int:
+        """One past every number that a row or a folder ever had: a version never means two adapters."""
+        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'adapters'").fetchone()
+        return max([row["seq"] if row else 0, *self._shelf.numbers()]) + 1
+
+    def _known(self) -> set[str]:
+        return {f"v{row['number']}" for row in self._db.rows("SELECT number FROM adapters")}
+
+    def _sweep(self) -> None:
+        """Remove what a crash left. Looked at again under the write lock: another process may be adding."""
+        if self._shelf.orphans(self._known()):
+            with self._db.transaction():
+                for path in self._shelf.orphans(self._known()):
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _check_status(status: str) -> None:
+    if status not in STATUSES:
+        raise AdapterError(f"{status!r} is no status of an adapter: it is one of {', '.join(STATUSES)}.")

@@ -1,0 +1,1 @@
+"""Learners: one TRL run each. `choose` says which one suits a ledger."""

@@ -1,0 +1,238 @@
+"""What every learner shares: a fresh LoRA on a frozen base, exact token rows, one bounded TRL run.
+
+The reference model is the base itself with the adapter switched off, so that one copy of the weights
+is enough. A few of the base's own replies to prompts that have nothing to do with taste ("anchors")
+hold the skills in place: KL(base || policy) on them is added to the loss (forgetting follows the
+KL on other tasks, arXiv 2509.04259). The base is handed back without the adapter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memory.errors import AttuneError
+from policies.learners.rows import LearnError, Tokens, pad_batch, padding
+
+TINY = 20_000_000
+LARGE = 500_000_000
+Progress = Callable[[float, str], None]
+
+
+class Cancelled(AttuneError):
+    """The person stopped the update."""
+
+    def __init__(self) -> None:
+        super().__init__("The update was stopped; nothing was changed.")
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSettings:
+    """Knobs of one update. None means: chosen from the size of the model and the number of signals."""
+
+    learning_rate: float | None = None
+    epochs: int | None = None
+    rank: int = 8
+    alpha: int = 16
+    batch_size: int = 8
+    beta: float = 0.1
+    anchor_weight: float = 4.0
+    anchors: int = 26
+    hold_out: float = 0.2
+    max_length: int = 1024
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """`grad_norm` is the largest seen before clipping, `max_abs_b` the largest entry of any LoRA B."""
+
+    folder: Path
+    steps: int
+    seconds: float
+    grad_norm: float
+    max_abs_b: float
+    sha256: str
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def parameters(model: Any) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def learning_rate(settings: LearningSettings, size: int) -> float:
+    """Small models move too little at the rates that suit large ones: 2e-3 below 20 M parameters, 2e-4
+    below 500 M, 5e-5 above."""
+    if settings.learning_rate is not None:
+        return settings.learning_rate
+    return 2e-3 if size < TINY else 2e-4 if size < LARGE else 5e-5
+
+
+def epochs(settings: LearningSettings, examples: int, size: int) -> int:
+    """Enough passes for about 30 optimiser steps (20 for models that are not tiny): 2 to 10 of them."""
+    if settings.epochs is not None:
+        return settings.epochs
+    steps = 30 if size < TINY else 20
+    return max(2, min(10, round(steps / max(1, math.ceil(examples / settings.batch_size)))))
+
+
+def fit(
+    trainer_class: Any,
+    config_class: Any,
+    model: Any,
+    tokenizer: Any,
+    examples: Sequence[dict[str, Any]],
+    settings: LearningSettings,
+    out_dir: Path,
+    progress: Progress,
+    cancel: threading.Event,
+    anchors: Sequence[Tokens] = (),
+    **options: Any,
+) -> TrainResult:
+    """Train a fresh LoRA on `examples` (columns as the trainer's collator wants them), save it in `out_dir`.
+
+    The columns include the reference's log-probabilities: the base never changes, so each row is scored
+    once (`score`) rather than once an epoch.
+    `options` are extra fields of the TRL config. Raises Cancelled, and LearnError where nothing was
+    learned (a zero gradient, weights that are not finite). The base is left as it came.
+    """
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import PrinterCallback, TrainerCallback, set_seed
+
+    started = time.monotonic()
+    padding(tokenizer)
+
+    class Report(TrainerCallback):
+        """Progress after every step, and the way to stop."""
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            progress(
+                state.global_step / max(1, state.max_steps), f"step {state.global_step}/{state.max_steps}"
+            )
+            if cancel.is_set():
+                control.should_training_stop = True
+
+    class Exact(trainer_class):
+        """The trainer on ids that are already there, with the anchors' KL added to its loss."""
+
+        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+            return dataset
+
+        def _precompute_ref_logps(self, dataset: Any, *_: Any) -> Any:
+            return dataset
+
+        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            result = super().compute_loss(model, inputs, *args, **kwargs)
+            if not anchors or settings.anchor_weight == 0:
+                return result
+            pull = settings.anchor_weight * anchor_kl(model, self.anchor_batch())
+            return (result[0] + pull, result[1]) if isinstance(result, tuple) else result + pull
+
+        def anchor_batch(self) -> dict[str, Any]:
+            per_step = min(len(anchors), max(2, settings.batch_size // 2))
+            start = self.state.global_step * per_step
+            chosen = [anchors[(start + at) % len(anchors)] for at in range(per_step)]
+            return pad_batch(chosen, tokenizer.pad_token_id, self.model.device)
+
+    set_seed(settings.seed)
+    adapter = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with warnings.catch_warnings():
+        # transformers warns of names of its own that TRL still uses
+        warnings.simplefilter("ignore", FutureWarning)
+        trainer = Exact(
+            model=model,
+            args=config_class(**_arguments(model, len(examples), settings, out_dir), **options),
+            train_dataset=Dataset.from_list(list(examples)),
+            processing_class=tokenizer,
+            peft_config=adapter,
+            callbacks=[Report()],
+        )
+    trainer.remove_callback(PrinterCallback)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            trainer.train()
+        if cancel.is_set():
+            raise Cancelled()
+        b = [p for name, p in trainer.model.named_parameters() if "lora_B" in name]
+        max_abs_b = max(float(p.detach().abs().max()) for p in b)
+        norms = [float(entry["grad_norm"]) for entry in trainer.state.log_history if "grad_norm" in entry]
+        if not all(bool(torch.isfinite(p).all()) for p in b):
+            raise LearnError("Training went wrong (weights are not finite); nothing was changed.")
+        if not norms or max(norms) <= 0 or max_abs_b <= 0:
+            raise LearnError("Training changed nothing (the gradient was zero); nothing was saved.")
+        trainer.model.save_pretrained(out_dir, safe_serialization=True)
+    finally:
+        trainer.model.unload()
+        # peft leaves these marks on the base and warns about them the next time
+        for mark in ("peft_config", "_hf_peft_config_loaded"):
+            model.__dict__.pop(mark, None)
+        model.requires_grad_(False).eval()
+        shutil.rmtree(out_dir / "trainer", ignore_errors=True)
+    weights = out_dir / "adapter_model.safetensors"
+    last = [entry for entry in trainer.state.log_history if "loss" in entry][-1]
+    return TrainResult(
+        folder=out_dir,
+        steps=trainer.state.global_step,
+        seconds=time.monotonic() - started,
+        grad_norm=max(norms),
+        max_abs_b=max_abs_b,
+        sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
+        metrics={key: float(value) for key, value in last.items() if isinstance(value, int | float)},
+    )
+
+
+def _arguments(model: Any, examples: int, settings: LearningSettings, out_dir: Path) -> dict[str, Any]:
+    """Fields that every TRL config shares: no checkpoints, no reports, no bars, no worker processes."""
+    size = parameters(model)
+    return {
+        "output_dir": str(out_dir / "trainer"),
+        "learning_rate": learning_rate(settings, size),
+        "num_train_epochs": epochs(settings, examples, size),
+        "per_device_train_batch_size": min(settings.batch_size, examples),
+        "beta": settings.beta,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 2,
+        "max_grad_norm": 1.0,
+        "max_length": None,
+        "precompute_ref_log_probs": True,
+        "gradient_checkpointing": size >= LARGE,
+        "use_cpu": model.device.type == "cpu",
+        "bf16": model.device.type == "cuda",
+        "seed": settings.seed,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": False,
+    }
+
+
+def anchor_kl(model: Any, batch: dict[str, Any]) -> Any:
+    """KL(base || policy) in nats per completion token, the base being `model` without its adapter."""
+    import torch
+    from torch.nn.functional import kl_div, log_softmax
+
+    mask = batch["completion_mask"][:, 1:].bool()
+    inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "use_cache": False}
+    with torch.no_grad(), model.disable_adapter():
+        base = log_softmax(model(**inputs).logits[:, :-1][mask].float(), -1)
+    policy = log_softmax(model(**inputs).logits[:, :-1][mask].float(), -1)
+    return kl_div(policy, base, log_target=True, reduction="batchmean")

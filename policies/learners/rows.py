@@ -1,0 +1,105 @@
+"""Rows of text as token ids, and how likely a model finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from env.datasets import Prompt, Reply
+from memory.errors import AttuneError
+
+
+class LearnError(AttuneError):
+    """Training could not be done; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One prompt with one completion, the end-of-turn token included where the reply was finished."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+
+
+class Tokeniser:
+    """Rows of text to rows of ids for one base: the exact ids wherever `base` itself made them."""
+
+    def __init__(
+        self, tokenizer: Any, base: str, stop_ids: Iterable[int] = (), max_length: int = 1024
+    ) -> None:
+        from policies.chat_format import ChatFormat
+
+        self._tokenizer = tokenizer
+        self._format = ChatFormat(tokenizer)
+        self._base = base
+        self._max_length = max_length
+        self._stops = set(stop_ids) | self._format.stop_ids
+        turn = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+        ids = tokenizer.apply_chat_template(turn, tokenize=True, return_dict=True)["input_ids"]
+        found = next((token for token in reversed(ids) if token in self._stops), tokenizer.eos_token_id)
+        if found is None:
+            raise LearnError(
+                "This model's tokenizer has no end-of-turn token: choose another model to train."
+            )
+        self.end_of_turn: int = found
+
+    def row(self, prompt: Prompt, reply: Reply) -> Tokens:
+        """Text is tokenised anew after a change of model, and for an edit.
+
+        What is over `max_length` goes from the start of the prompt, then from the end of the reply.
+        """
+        # a base can keep its name and change its tokenizer (the seed is rebuilt): then ids mean other text
+        same = prompt.base == self._base and self._tokenizer.decode(list(prompt.ids)) == prompt.text
+        if same:
+            prompt_ids = list(prompt.ids)
+        else:
+            prompt_ids = list(self._format.encode(self._format.render(prompt.messages, prompt.tools)))
+        completion = list(reply.ids) if same else []
+        if not completion:
+            completion = list(self._tokenizer(reply.text, add_special_tokens=False)["input_ids"])
+        if reply.finished and (not completion or completion[-1] not in self._stops):
+            completion.append(self.end_of_turn)
+        completion = completion[: self._max_length - 1]
+        return Tokens(prompt_ids[-(self._max_length - len(completion)) :], completion)
+
+
+def padding(tokenizer: Any) -> int:
+    """The id that fills up short rows; a tokenizer without one gets its end-of-sequence token."""
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return int(tokenizer.pad_token_id)
+
+
+def pad_batch(rows: Sequence[Tokens], pad_id: int, device: Any) -> dict[str, Any]:
+    """Right-padded tensors of shape (rows, longest): input_ids, attention_mask, completion_mask."""
+    import torch
+
+    longest = max(len(row.prompt_ids) + len(row.completion_ids) for row in rows)
+    ids, attention, completion = [], [], []
+    for row in rows:
+        prompt, said = len(row.prompt_ids), len(row.completion_ids)
+        empty = longest - prompt - said
+        ids.append(row.prompt_ids + row.completion_ids + [pad_id] * empty)
+        attention.append([1] * (prompt + said) + [0] * empty)
+        completion.append([0] * prompt + [1] * said + [0] * empty)
+    return {
+        "input_ids": torch.tensor(ids, device=device),
+        "attention_mask": torch.tensor(attention, device=device),
+        "completion_mask": torch.tensor(completion, device=device),
+    }
+
+
+def score(model: Any, rows: Sequence[Tokens], pad_id: int, batch_size: int = 16) -> list[float]:
+    """log p(completion | prompt) of each row in nats, summed over its completion tokens."""
+    import torch
+
+    scores: list[float] = []
+    for start in range(0, len(rows), batch_size):
+        batch = pad_batch(rows[start : start + batch_size], pad_id, model.device)
+        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        with torch.inference_mode():
+            logits = model(**inputs, use_cache=False).logits[:, :-1].float()
+            chosen = logits.log_softmax(-1).gather(-1, batch["input_ids"][:, 1:, None])[..., 0]
+            scores += (chosen * batch["completion_mask"][:, 1:]).sum(-1).tolist()
+    return scores

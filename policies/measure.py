@@ -1,0 +1,223 @@
+"""Gathers what the gate looks at: base and candidate sit the same small exam, one after the other.
+
+One model in memory: adapters are swapped in and out. All draws are seeded, so that a second run of
+the same candidate gives the same figures.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policies.gate import HeldOut, Sample, Skill, Stats
+from policies.learners.lora import Cancelled
+from policies.learners.rows import Tokens, padding, score
+from policies.policy import SamplingParams
+
+if TYPE_CHECKING:
+    from env.skills.probes import SkillProbe
+    from policies.language_policy import LanguagePolicy
+
+CANDIDATE = "candidate"
+LEAST_ROOM = 32
+PROMPTS = 24
+PROBES_PER_SKILL = 5
+EXAM_SEED = 20_011
+Chat = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """`prompts` are everyday questions, `probes` graded ones; `tools` go with those that want them.
+
+    `anchors` are no part of the test: the base's replies to them are what training holds on to.
+    """
+
+    prompts: tuple[str, ...]
+    probes: tuple[SkillProbe, ...] = ()
+    anchors: tuple[Chat, ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
+    max_new_tokens: int = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A reply that was kept out of training, in tokens."""
+
+    tokens: Tokens
+    liked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`logits_changed` is the largest change of any first-token logit on an everyday prompt."""
+
+    stats: Stats
+    logits_changed: float
+    served_sha256: str | None
+
+
+def standard_exam() -> Exam:
+    """The exam of the embedded skills: a few seconds with a small model."""
+    from env.skills import probes as skills
+    from policies.anchors import anchor_chats
+
+    # "mix" asks for several styles at once, which is what thumbs are there to change
+    names = [name for name in skills.SKILLS if name != "mix"]
+    return Exam(
+        prompts=tuple(skills.everyday_prompts("train", PROMPTS, EXAM_SEED)),
+        probes=tuple(p for name in names for p in skills.probes(name, PROBES_PER_SKILL, EXAM_SEED)),
+        anchors=tuple(anchor_chats()),
+        tools=skills.TOOLS,
+    )
+
+
+def fitted(policy: LanguagePolicy, exam: Exam) -> Exam:
+    """The exam without the probes that a short context cannot hold with room for a reply."""
+
+    def fits(messages: Chat, tools: bool = True) -> bool:
+        needed = policy.count_tokens(messages, exam.tools if tools else ())
+        return needed + LEAST_ROOM <= policy.context_length
+
+    return replace(
+        exam,
+        probes=tuple(probe for probe in exam.probes if fits(probe.messages, probe.tools)),
+        anchors=tuple(messages for messages in exam.anchors if fits(messages)),
+    )
+
+
+def anchors(policy: LanguagePolicy, exam: Exam, count: int) -> list[Tokens]:
+    """What the policy says to up to `count` of the exam's anchors, for the learners."""
+    chosen = exam.anchors[:count]
+    if not chosen:
+        return []
+    made = policy.generate(chosen, SamplingParams(max_new_tokens=exam.max_new_tokens, seed=1), exam.tools)
+    return [Tokens(list(each.prompt_ids), list(each.completion_ids)) for each in made if each.completion_ids]
+
+
+def measure(
+    policy: LanguagePolicy,
+    candidate: Path,
+    held_out: Sequence[Judged],
+    exam: Exam,
+    system: str | None = None,
+    active: tuple[str, str] | None = None,
+    liked_words: Sequence[int] = (),
+    progress: Callable[[float, str], None] = lambda fraction, text: None,
+    cancel: threading.Event | None = None,
+) -> Measured:
+    """Base and candidate (the adapter folder) on the same exam. `active` is (version, folder) or None.
+
+    `system` is the system message of the everyday prompts. The policy speaks as the base afterwards.
+    Raises Cancelled.
+    """
+    rows = [each.tokens for each in held_out]
+    pad = padding(policy.tokenizer)
+    everyday = [
+        [*([{"role": "system", "content": system}] if system else []), _user(p)] for p in exam.prompts
+    ]
+
+    def step(fraction: float, text: str) -> None:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled()
+        progress(fraction, text)
+
+    def replies() -> list[Any]:
+        return policy.generate(everyday, SamplingParams(max_new_tokens=exam.max_new_tokens, seed=2))
+
+    def grades() -> list[bool]:
+        greedy = SamplingParams(temperature=0.0, max_new_tokens=exam.max_new_tokens)
+        made = _generate(policy, exam, exam.probes, greedy)
+        return [bool(p.grade(each.text)) for p, each in zip(exam.probes, made, strict=True)]
+
+    try:
+        policy.swap(None)
+        step(0.0, "fresh replies of the base")
+        base_replies = replies()
+        step(0.2, "skills of the base")
+        base_grades = grades()
+        base_scores = score(policy.model, rows, pad)
+        active_scores: list[float] | None = None
+        if active is not None and rows:
+            policy.swap(*active)
+            active_scores = score(policy.model, rows, pad)
+        policy.swap(CANDIDATE, str(candidate))
+        served = policy.served_sha256
+        step(0.5, "fresh replies of the candidate")
+        new_replies = replies()
+        step(0.7, "skills of the candidate")
+        new_grades = grades()
+        new_scores = score(policy.model, rows, pad)
+        said = [Tokens(list(r.prompt_ids), list(r.completion_ids)) for r in new_replies if r.completion_ids]
+        own = score(policy.model, said, pad)
+        first = _first_logits(policy, new_replies[0].prompt_ids)
+        step(0.9, "distance from the base")
+        policy.swap(None)
+        under_base = score(policy.model, said, pad)
+        changed = float((first - _first_logits(policy, new_replies[0].prompt_ids)).abs().max())
+    finally:
+        policy.swap(None)
+    spoken = max(1, sum(len(row.completion_ids) for row in said))
+    stats = Stats(
+        base=_samples(base_replies),
+        candidate=_samples(new_replies),
+        # the estimate of KL(candidate || base) on what the candidate says by itself
+        kl=(sum(own) - sum(under_base)) / spoken,
+        skills=_skills(exam.probes, base_grades, new_grades),
+        held_out=tuple(
+            HeldOut(
+                each.liked,
+                base_scores[at],
+                new_scores[at],
+                None if active_scores is None else active_scores[at],
+            )
+            for at, each in enumerate(held_out)
+        ),
+        liked_words=tuple(liked_words),
+    )
+    return Measured(stats, changed, served)
+
+
+def _generate(
+    policy: LanguagePolicy, exam: Exam, probes: Sequence[SkillProbe], sampling: SamplingParams
+) -> list[Any]:
+    """Replies in the order of `probes`; those with tools and those without are two batches."""
+    made: list[Any] = [None] * len(probes)
+    for with_tools in (False, True):
+        places = [at for at, probe in enumerate(probes) if bool(probe.tools) == with_tools]
+        if places:
+            batch = [probes[at].messages for at in places]
+            answers = policy.generate(batch, sampling, exam.tools if with_tools else ())
+            for at, answer in zip(places, answers, strict=True):
+                made[at] = answer
+    return made
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def _samples(replies: Sequence[Any]) -> tuple[Sample, ...]:
+    return tuple(Sample(reply.text, reply.finish_reason == "length") for reply in replies)
+
+
+def _skills(
+    probes: Sequence[SkillProbe], base: Sequence[bool], candidate: Sequence[bool]
+) -> dict[str, Skill]:
+    names = dict.fromkeys(probe.skill for probe in probes)
+    places = {name: [at for at, probe in enumerate(probes) if probe.skill == name] for name in names}
+    return {
+        name: Skill(tuple(base[at] for at in ats), tuple(candidate[at] for at in ats))
+        for name, ats in places.items()
+    }
+
+
+def _first_logits(policy: LanguagePolicy, prompt_ids: Sequence[int]) -> Any:
+    import torch
+
+    with torch.inference_mode():
+        ids = torch.tensor([list(prompt_ids)], device=policy.device)
+        return policy.model(input_ids=ids, use_cache=False).logits[0, -1].float().cpu()

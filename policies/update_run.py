@@ -1,0 +1,231 @@
+"""One update: the whole ledger -> a fresh adapter -> the gate -> the registry.
+
+Nothing becomes active before the last transaction: an update that is killed leaves nothing but files
+in the home's `training` folder, which the next one sweeps away.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from env.datasets import Pair, Unpaired
+from memory.database import open_home
+from memory.journal import Journal
+from policies.gate import Limits, judge, report
+from policies.learners.lora import Cancelled, LearningSettings, TrainResult
+from policies.learners.rows import LearnError, Tokeniser
+from policies.material import Material, liked_words, material, system_message
+from policies.update_lock import UpdateError, update_lock
+
+if TYPE_CHECKING:
+    from policies.language_policy import LanguagePolicy
+    from policies.measure import Exam, Judged
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """What came of an update. `adapter` is its version; a rejected one is kept, and does not speak."""
+
+    adapter: str
+    algorithm: str
+    signals: int
+    verdict: str
+    reasons: tuple[str, ...]
+    held_out: dict[str, Any]
+    seconds: float
+    peak_rss_mb: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `attune train --json` prints."""
+        body = asdict(self)
+        del body["settings"]
+        return body | {"reasons": list(self.reasons)}
+
+
+def run_update(
+    home: Path | str,
+    model: str | None = None,
+    algorithm: str = "auto",
+    settings: LearningSettings | None = None,
+    progress: Progress = lambda fraction, text: None,
+    cancel: threading.Event | None = None,
+    policy: LanguagePolicy | None = None,
+    *,
+    device: str = "auto",
+    exam: Exam | None = None,
+    limits: Limits | None = None,
+) -> UpdateResult:
+    """Train, judge and register one adapter; if the gate lets it, it is the active one afterwards.
+
+    With `policy` its model is used (it must be idle), and speaks as before when this returns. Raises
+    UpdateBusy, NothingToLearn, LearnError, Cancelled, and what loading the model raises.
+    """
+    from policies.adapters import AdapterRegistry
+
+    started = time.monotonic()
+    home = Path(home)
+    settings, cancel = settings or LearningSettings(), cancel or threading.Event()
+    with update_lock(home), closing(open_home(home)) as db:
+        workshop = home / "training"
+        # whoever left this here does not hold the lock any more, so it is dead
+        shutil.rmtree(workshop, ignore_errors=True)
+        journal, registry = Journal(db), AdapterRegistry(db, home)
+        cut = material(journal, algorithm, settings.hold_out)
+        progress(0.0, "loading the model")
+        owned = policy is None
+        if policy is None:
+            from policies.base_models import resolve
+            from policies.language_policy import LanguagePolicy
+
+            policy = LanguagePolicy(resolve(model), device)
+        spoke = policy.adapter
+        try:
+            trained, body = _train_and_judge(
+                policy, registry, cut, settings, workshop, progress, cancel, exam, limits
+            )
+            verdict = body["verdict"]
+            if cancel.is_set():
+                raise Cancelled()
+            progress(0.98, f"{verdict}: {body['reasons'][0]}")
+            adapter = registry.add(
+                trained.folder,
+                {
+                    "base": policy.spec.name,
+                    "base_sha256": policy.spec.sha256,
+                    "algorithm": cut.algorithm,
+                    "signals": cut.signals,
+                    "report": body,
+                },
+            )
+            if adapter.sha256 != trained.sha256:
+                raise UpdateError("The stored adapter is not the one that was trained; train again.")
+            with db.transaction():
+                registry.set_status(adapter.version, verdict)
+                if verdict != "rejected":
+                    registry.activate(adapter.version, f"{verdict}: {body['reasons'][0]}")
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
+            if owned:
+                policy.close()
+            elif spoke is not None:
+                policy.swap(spoke, registry.get(spoke).path)
+    progress(1.0, verdict)
+    return UpdateResult(
+        adapter=adapter.version,
+        algorithm=cut.algorithm,
+        signals=cut.signals,
+        verdict=verdict,
+        reasons=tuple(body["reasons"]),
+        held_out=body["held_out"],
+        seconds=time.monotonic() - started,
+        peak_rss_mb=_peak_rss_mb(),
+        settings=asdict(settings),
+    )
+
+
+def _train_and_judge(
+    policy: LanguagePolicy,
+    registry: Any,
+    cut: Material,
+    settings: LearningSettings,
+    workshop: Path,
+    progress: Progress,
+    cancel: threading.Event,
+    exam: Exam | None,
+    limits: Limits | None,
+) -> tuple[TrainResult, dict[str, Any]]:
+    """(the trained folder, the report). The policy speaks as the base afterwards."""
+    from policies.learners import dpo, kto
+    from policies.measure import anchors, fitted, measure, standard_exam
+
+    exam = fitted(policy, exam or standard_exam())
+    active = registry.active(policy.spec.sha256)
+    policy.swap(None)
+    progress(0.03, "replies of the base to hold on to")
+    kept = anchors(policy, exam, settings.anchors if settings.anchor_weight else 0)
+    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids, settings.max_length)
+
+    def training(fraction: float, text: str) -> None:
+        progress(0.1 + 0.6 * fraction, f"{cut.algorithm} {text}")
+
+    common = (settings, workshop, training, cancel, kept)
+    if cut.algorithm == "dpo":
+        couples = [
+            dpo.Preference(words.row(row.prompt, row.chosen), words.row(row.prompt, row.rejected))
+            for row in cut.train
+            if isinstance(row, Pair)
+        ]
+        trained = dpo.train(policy.model, policy.tokenizer, couples, *common)
+    else:
+        thumbs = [
+            kto.Thumb(words.row(row.prompt, row.completion), row.label)
+            for row in cut.train
+            if isinstance(row, Unpaired)
+        ]
+        trained = kto.train(policy.model, policy.tokenizer, thumbs, *common)
+    measured = measure(
+        policy,
+        trained.folder,
+        _judged(cut.test, words),
+        exam,
+        system=system_message(cut),
+        active=(active.version, active.path) if active else None,
+        liked_words=liked_words(cut),
+        progress=lambda fraction, text: progress(0.7 + 0.28 * fraction, text),
+        cancel=cancel,
+    )
+    if measured.logits_changed <= 0 or measured.served_sha256 != trained.sha256:
+        raise LearnError("The trained adapter does not change what the model says; nothing was saved.")
+    body = report(measured.stats, judge(measured.stats, limits))
+    body |= {
+        "algorithm": cut.algorithm,
+        "why": cut.why,
+        "last_seq": cut.last_seq,
+        "settings": asdict(settings),
+        "trained_on": {
+            "feedback": sorted({event for row in cut.train for event in row.feedback_ids}),
+            "replies": sorted({row.reply_id for row in cut.train}),
+        },
+        "proof": {
+            "steps": trained.steps,
+            "train_seconds": trained.seconds,
+            "grad_norm": trained.grad_norm,
+            "max_abs_b": trained.max_abs_b,
+            "logits_changed": measured.logits_changed,
+            "sha256_trained": trained.sha256,
+            "sha256_served": measured.served_sha256,
+        },
+    }
+    return trained, body
+
+
+def _judged(test: Sequence[Unpaired] | Sequence[Pair], words: Tokeniser) -> list[Judged]:
+    from policies.measure import Judged
+
+    found: list[Judged] = []
+    for row in test:
+        if isinstance(row, Unpaired):
+            found.append(Judged(words.row(row.prompt, row.completion), row.label))
+        else:
+            found.append(Judged(words.row(row.prompt, row.chosen), True))
+            found.append(Judged(words.row(row.prompt, row.rejected), False))
+    return found
+
+
+def _peak_rss_mb() -> float:
+    """Peak resident memory of this process in MB (on Linux ru_maxrss counts KiB, on macOS bytes)."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

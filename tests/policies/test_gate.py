@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from policies.gate import HeldOut, Limits, Sample, Skill, Stats, degenerate, held_out, judge, report
+
+SOUND = tuple(Sample(f"Rivers carry water from the hills to the sea, number {at}.") for at in range(20))
+BRIEF = tuple(Sample(f"Rivers flow {at}.") for at in range(20))
+PROVEN = tuple(
+    HeldOut(at % 2 == 0, -20.0, -18.0 + at / 10 if at % 2 == 0 else -23.0 - at / 10) for at in range(8)
+)
+
+
+def stats(**changes: Any) -> Stats:
+    fields: dict[str, Any] = {
+        "base": SOUND,
+        "candidate": SOUND,
+        "kl": 0.3,
+        "skills": {"recall": Skill((True,) * 10, (True,) * 10), "tools": Skill((True,) * 10, (True,) * 10)},
+        "held_out": PROVEN,
+        "liked_words": (3, 4, 3),
+    }
+    return Stats(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("A cat purrs when it is calm.", None),
+        ("- Cats purr.\n- Cats sleep.\n- Cats play.", None),
+        ("84", None),
+        ("Great! \U0001f389\U0001f389 Have fun!", None),
+        ("It is 14:05.", None),
+        ("Ja, ja, ja!", None),
+        ("```\nfor x in y:\n    print(x)\n```", None),
+        ("", "empty"),
+        (" \n ", "empty"),
+        ("-----", "no words"),
+        ("!?!?!?", "no words"),
+        ("Cats ----------------", "one sign over and over"),
+        ("- - - - - - - - cats are animals that many people love", "one sign over and over"),
+        ("the the the the the cat", "one word over and over"),
+        ("a cat is a pet and " * 5, "the same phrase over and over"),
+    ],
+)
+def test_what_is_no_reply_at_all(text: str, fault: str | None) -> None:
+    assert degenerate(text) == fault
+
+
+def test_proven_and_sound_is_promoted() -> None:
+    verdict = judge(stats())
+    assert verdict.status == "promoted"
+    assert verdict.reasons[0].startswith("It prefers what the owner likes: margin +")
+    assert "4 liked and 4 disliked held-out replies" in verdict.reasons[0]
+    assert verdict.held_out["accuracy"] == 1.0
+    assert verdict.held_out["margin_low"] > 0
+
+
+@pytest.mark.parametrize(
+    "rows", [(), PROVEN[:2], tuple(HeldOut(False, -20.0, -24.0) for _ in range(9)), PROVEN[:1] + PROVEN[1::2]]
+)
+def test_sound_but_unproven_is_provisional(rows: tuple[HeldOut, ...]) -> None:
+    verdict = judge(stats(held_out=rows))
+    assert verdict.status == "provisional"
+    assert "Not enough evidence yet" in verdict.reasons[0]
+
+
+def test_an_interval_over_zero_is_provisional() -> None:
+    mixed = tuple(HeldOut(at % 2 == 0, 0.0, float((at * 7) % 5 - 2)) for at in range(10))
+    verdict = judge(stats(held_out=mixed))
+    assert verdict.status == "provisional"
+    assert verdict.reasons[0].startswith("Not clear yet")
+
+
+def test_the_wrong_way_round_is_rejected() -> None:
+    verdict = judge(stats(held_out=tuple(replace(row, liked=not row.liked) for row in PROVEN)))
+    assert verdict.status == "rejected"
+    assert verdict.reasons[0].startswith("It prefers what the owner dislikes")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"candidate": (Sample("-----"),) * 3 + SOUND[3:]},
+            '3 of 20 fresh replies are broken (no words: "-----")',
+        ),
+        (
+            {"candidate": tuple(replace(s, truncated=at < 8) for at, s in enumerate(SOUND))},
+            "40% of fresh replies",
+        ),
+        ({"candidate": (Sample("Rivers flow to the sea every day."),) * 20}, "Only 5% of fresh replies"),
+        (
+            {"candidate": tuple(Sample("water " + "river stone hill " * 40 + str(at)) for at in range(20))},
+            "words",
+        ),
+        ({"kl": 9.0}, "9.00 nats a token"),
+        ({"kl": float("nan")}, "nats a token"),
+        ({"candidate": ()}, "not tried"),
+        (
+            {"skills": {"recall": Skill((True,) * 10, (True,) * 4 + (False,) * 6)}},
+            "lost the skill recall: 4 of 10",
+        ),
+        (
+            {"skills": {str(at): Skill((True,) * 6, (True,) * 5 + (False,)) for at in range(6)}},
+            "Skills suffer: 30 of 36",
+        ),
+    ],
+)
+def test_damage_is_rejected_with_its_figures_however_well_it_pleases(
+    changes: dict[str, Any], says: str
+) -> None:
+    verdict = judge(stats(**changes))
+    assert verdict.status == "rejected"
+    assert any(says in reason for reason in verdict.reasons), verdict.reasons
+
+
+def test_brief_replies_are_no_fault_when_they_are_liked() -> None:
+    assert judge(stats(candidate=BRIEF)).status == "promoted"
+    long = tuple(Sample(" ".join(f"word{at}x{n}" for n in range(90))) for at in range(20))
+    assert judge(stats(candidate=long, liked_words=(80, 95))).status == "promoted"
+    assert judge(stats(candidate=long, liked_words=())).status == "rejected"
+
+
+def test_what_the_base_does_too_is_not_the_candidates_fault() -> None:
+    noise = tuple(Sample("-----", truncated=True) for _ in range(20))
+    lost = {"recall": Skill((False,) * 10, (False,) * 10)}
+    assert judge(stats(base=noise, candidate=noise, skills=lost)).status == "promoted"
+
+
+def test_the_margin_is_relative_to_the_base_and_shows_the_active_one() -> None:
+    rows = [HeldOut(True, -10.0, -8.0, -9.0), HeldOut(False, -10.0, -13.0, -9.5)]
+    figures = held_out(rows)
+    assert figures["margin"] == pytest.approx(5.0)
+    assert figures["active_margin"] == pytest.approx(0.5)
+    assert held_out([]) == {"liked": 0, "disliked": 0}
+
+
+def test_limits_can_be_set_and_the_report_is_plain() -> None:
+    strict = judge(stats(), Limits(kl=0.1))
+    assert strict.status == "rejected"
+    body = report(stats(), strict)
+    assert body["verdict"] == "rejected"
+    assert body["skills"]["recall"] == {
+        "base": 10,
+        "candidate": 10,
+        "probes": 10,
+    }
+    assert body["words"]["liked"] == 3

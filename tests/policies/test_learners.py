@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from env.datasets import Pair, Prompt, Reply, Unpaired, rows
+from memory.database import open_home
+from memory.journal import Journal
+from policies.adapter_files import max_abs_b
+from policies.base_models import resolve
+from policies.language_policy import LanguagePolicy
+from policies.learners import dpo, kto
+from policies.learners.choose import choose
+from policies.learners.lora import Cancelled, LearningSettings, epochs, learning_rate
+from policies.learners.rows import LearnError, Tokeniser, Tokens, padding, score
+from tests.policies.rated import Rated
+from tests.policies.tiny_models import make_model
+
+SETTINGS = LearningSettings(learning_rate=5e-3, epochs=6, batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguagePolicy]:
+    folder = make_model(tmp_path_factory.mktemp("models") / "tiny", initializer_range=0.1)
+    loaded = LanguagePolicy(resolve(str(folder)), device="cpu")
+    yield loaded
+    loaded.close()
+
+
+def ledger(home: Path) -> tuple[list[Unpaired], list[Pair]]:
+    db = open_home(home)
+    found = rows(Journal(db))
+    db.close()
+    return found
+
+
+def nothing(fraction: float, text: str) -> None:
+    pass
+
+
+def test_kto_raises_liked_replies_and_lowers_disliked_ones(
+    home: Path, policy: LanguagePolicy, tmp_path: Path
+) -> None:
+    Rated(home, policy).talk(8, lambda at: 1 if at % 2 else -1)
+    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids)
+    thumbs = [kto.Thumb(words.row(row.prompt, row.completion), row.label) for row in ledger(home)[0]]
+    tokens, pad = [thumb.tokens for thumb in thumbs], padding(policy.tokenizer)
+    before = score(policy.model, tokens, pad)
+    seen: list[float] = []
+    done = kto.train(
+        policy.model,
+        policy.tokenizer,
+        thumbs,
+        SETTINGS,
+        tmp_path / "out",
+        lambda fraction, text: seen.append(fraction),
+        threading.Event(),
+        anchors=tokens[:1],
+    )
+    assert score(policy.model, tokens, pad) == pytest.approx(before), "the base came back changed"
+    policy.swap("v1", str(done.folder))
+    after = score(policy.model, tokens, pad)
+    policy.swap(None)
+    moved = [(new - old, thumb.liked) for new, old, thumb in zip(after, before, thumbs, strict=True)]
+    assert min(gain for gain, liked in moved if liked) > 0 > max(gain for gain, liked in moved if not liked)
+    assert done.grad_norm > 0
+    assert done.max_abs_b == pytest.approx(max_abs_b(done.folder))
+    assert done.max_abs_b > 0
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert len(seen) == done.steps
+
+
+def test_dpo_widens_the_margin_of_every_pair(home: Path, policy: LanguagePolicy, tmp_path: Path) -> None:
+    Rated(home, policy).siblings(5)
+    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids)
+    pairs = [
+        dpo.Preference(words.row(p.prompt, p.chosen), words.row(p.prompt, p.rejected))
+        for p in ledger(home)[1]
+    ]
+    chosen, rejected = [p.chosen for p in pairs], [p.rejected for p in pairs]
+    pad = padding(policy.tokenizer)
+    base = [score(policy.model, side, pad) for side in (chosen, rejected)]
+    done = dpo.train(
+        policy.model, policy.tokenizer, pairs, SETTINGS, tmp_path / "out", nothing, threading.Event()
+    )
+    policy.swap("v1", str(done.folder))
+    new = [score(policy.model, side, pad) for side in (chosen, rejected)]
+    policy.swap(None)
+    margins = [(new[0][at] - base[0][at]) - (new[1][at] - base[1][at]) for at in range(len(pairs))]
+    assert len(margins) == 5
+    assert min(margins) > 0
+
+
+def test_the_kto_loss_with_its_reference_point_trains_too(
+    policy: LanguagePolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kto, "FEWEST_FOR_KL", 4)
+    monkeypatch.setattr(kto, "FEWEST_OF_EACH", 1)
+    thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at % 2 == 0) for at in range(6)]
+    assert kto.loss_type(3, 3) == "kto"
+    done = kto.train(
+        policy.model, policy.tokenizer, thumbs, SETTINGS, tmp_path / "out", nothing, threading.Event()
+    )
+    assert done.metrics["rewards/chosen"] > done.metrics["rewards/rejected"]
+
+
+def test_same_seed_same_adapter(policy: LanguagePolicy, tmp_path: Path) -> None:
+    thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at < 2) for at in range(4)]
+    digests = {
+        kto.train(
+            policy.model, policy.tokenizer, thumbs, SETTINGS, tmp_path / name, nothing, threading.Event()
+        ).sha256
+        for name in ("one", "two")
+    }
+    assert len(digests) == 1
+
+
+def test_a_stopped_run_saves_nothing_and_gives_the_base_back(policy: LanguagePolicy, tmp_path: Path) -> None:
+    thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at < 2) for at in range(4)]
+    stop, steps = threading.Event(), []
+
+    def progress(fraction: float, text: str) -> None:
+        steps.append(text)
+        stop.set()
+
+    with pytest.raises(Cancelled):
+        kto.train(policy.model, policy.tokenizer, thumbs, SETTINGS, tmp_path / "out", progress, stop)
+    assert len(steps) == 1
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+    assert not [name for name, _ in policy.model.named_parameters() if "lora" in name]
+
+
+def test_too_little_is_said_so(policy: LanguagePolicy, tmp_path: Path) -> None:
+    with pytest.raises(LearnError, match="at least 2 rated replies"):
+        kto.train(policy.model, policy.tokenizer, [], SETTINGS, tmp_path, nothing, threading.Event())
+    with pytest.raises(LearnError, match="needs pairs"):
+        dpo.train(policy.model, policy.tokenizer, [], SETTINGS, tmp_path, nothing, threading.Event())
+
+
+def test_rows_keep_the_exact_ids_and_end_their_turns(home: Path, policy: LanguagePolicy) -> None:
+    Rated(home, policy).talk(3, lambda at: 1)
+    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids)
+    for row in ledger(home)[0]:
+        tokens = words.row(row.prompt, row.completion)
+        assert tuple(tokens.prompt_ids) == row.prompt.ids
+        assert tuple(tokens.completion_ids) == row.completion.ids
+    edited = words.row(row.prompt, Reply("Trees are tall."))
+    assert edited.completion_ids[-1] == words.end_of_turn == policy.tokenizer.eos_token_id
+    assert policy.tokenizer.decode(edited.completion_ids[:-1]) == "Trees are tall."
+    cut_off = words.row(row.prompt, Reply("Trees are", finished=False))
+    assert cut_off.completion_ids[-1] != words.end_of_turn
+
+
+def test_rows_of_another_model_are_rendered_anew(home: Path, policy: LanguagePolicy) -> None:
+    Rated(home, policy).talk(1, lambda at: 1)
+    row = ledger(home)[0][0]
+    foreign = Prompt(row.prompt.messages, "another template", (1, 2), "another model")
+    tokens = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids).row(
+        foreign, Reply(row.completion.text, (9,))
+    )
+    assert tuple(tokens.prompt_ids) == row.prompt.ids
+    assert tokens.completion_ids[-1] == policy.tokenizer.eos_token_id
+    assert 9 not in tokens.completion_ids[:-1]
+
+
+def test_auto_takes_dpo_only_where_pairs_are_the_larger_part(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.siblings(5)
+    assert choose(*ledger(home)).algorithm == "dpo"
+    rated.talk(6, lambda at: 1 if at % 2 else -1)
+    choice = choose(*ledger(home))
+    assert choice.algorithm == "kto"
+    assert choice.reason == "6 thumbs and 5 pairs"
+
+
+@pytest.mark.parametrize(("liked", "disliked"), [(1, 1), (2, 6), (6, 2), (5, 20), (1, 39)])
+def test_the_two_sides_weigh_the_same_up_to_a_bound(liked: int, disliked: int) -> None:
+    desirable, undesirable = kto.weights(liked, disliked)
+    assert desirable * liked + undesirable * disliked == pytest.approx(liked + disliked)
+    if disliked <= 8 * liked:
+        assert desirable * liked == pytest.approx(undesirable * disliked)
+    else:
+        assert desirable == pytest.approx(8 * undesirable)
+
+
+def test_likes_are_spread_over_the_batches() -> None:
+    thumbs = [kto.Thumb(Tokens([1], [at]), at < 4) for at in range(16)]
+    spread = [thumb.liked for thumb in kto.interleaved(thumbs)]
+    assert [sum(spread[start : start + 4]) for start in range(0, 16, 4)] == [1, 1, 1, 1]
+
+
+def test_settings_follow_the_size_of_the_model_and_of_the_ledger() -> None:
+    free = LearningSettings()
+    assert (
+        learning_rate(free, 3_600_000) > learning_rate(free, 100_000_000) > learning_rate(free, 3_000_000_000)
+    )
+    assert learning_rate(LearningSettings(learning_rate=1.0), 1) == 1.0
+    assert epochs(free, 8, 3_600_000) == 10
+    assert epochs(free, 1000, 3_600_000) == 2
+    assert epochs(LearningSettings(epochs=7), 8, 1) == 7
