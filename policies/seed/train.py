@@ -1,11 +1,11 @@
 """Train the embedded model, top to bottom: corpus -> tokenizer -> a small Llama -> safetensors.
 
-    python -m policies.seed.train [--tokens 14e6] [--out policies/seed/model] [--resume CHECKPOINT]
+    python -m policies.seed.train [--tokens 10e6] [--out policies/seed/model] [--resume CHECKPOINT]
 
 Muon (policies/seed/muon.py) moves the matrices, AdamW the embedding and the norms.
 Only what the assistant says is predicted. Batches hold conversations of like length, so that little is
-padding. Seeded: the same arguments on the same machine give the same weights. On two CPU cores 14 M
-tokens take about an hour and a half; a GPU is used when there is one.
+padding. Seeded: the same arguments on the same machine give the same weights. On two CPU cores 10 M
+tokens take about an hour; a GPU is used when there is one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import itertools
 import json
 import math
+import os
 import random
 import re
 import time
@@ -30,7 +31,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from policies.seed import corpus, tokenizer
 from policies.seed.muon import Muon
 
-VOCABULARY = 3072
+VOCABULARY = 3584
 SHAPE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "num_attention_heads": 8}
 LONGEST = 1024
 BATCH_TOKENS = 8192
@@ -114,8 +115,6 @@ def _loss(model: Any, ids: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
 
 def train(arguments: argparse.Namespace) -> None:
     torch.manual_seed(arguments.seed)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -146,6 +145,8 @@ def train(arguments: argparse.Namespace) -> None:
     seen, step, smooth, saved, log = 0, 0, 0.0, time.time(), []
     bar = tqdm(total=int(arguments.tokens), unit="tok", unit_scale=True, mininterval=5)
     while seen < arguments.tokens:
+        if hasattr(os, "sched_getaffinity"):  # the cores that it may use can be changed while it runs
+            torch.set_num_threads(len(os.sched_getaffinity(0)))
         ids, own = next(early if seen < EARLY * arguments.tokens else main)
         part = seen / arguments.tokens
         factor = min(1.0, (step + 1) / 60) * (1.0 if part < 0.35 else 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (part - 0.35) / 0.65)))
@@ -184,12 +185,11 @@ def save(model: Any, out: Path, log: list[dict[str, Any]]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--tokens", type=float, default=14e6)
+    parser.add_argument("--tokens", type=float, default=10e6)
     parser.add_argument("--out", default=str(Path(__file__).parent / "model"))
     parser.add_argument("--resume", default="", help="a folder to go on from")
     parser.add_argument("--phase", default="", help="only this mix of corpus.MIX")
     parser.add_argument("--lr", type=float, default=1.0, help="times the learning rates above")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 is torch's own choice")
     parser.add_argument("--compile", action="store_true", help="torch.compile the step (needs a C++ compiler)")
     train(parser.parse_args())

@@ -39,7 +39,11 @@ def test_a_thumb_is_a_row_with_its_exact_prompt(journal: Journal) -> None:
     assert pairs == []
     assert row.prompt.messages[0]["content"].endswith(card)
     assert row.prompt.ids == tuple(f"You are Attune, a personal agent.{card}Trees?".encode())
-    assert (row.completion.text, row.completion.ids, row.completion.finished) == ("Tall.", tuple(b"Tall."), True)
+    assert (row.completion.text, row.completion.ids, row.completion.finished) == (
+        "Tall.",
+        tuple(b"Tall."),
+        True,
+    )
     assert (row.label, row.reply_id, row.feedback_ids, row.source) == (True, reply.id, (event.id,), "thumb")
 
 
@@ -75,7 +79,8 @@ def test_edits_picks_and_split_siblings_are_pairs(journal: Journal) -> None:
         ("pick", "Yes.", "No."),
         ("siblings", "Good.", "Bad."),
     ]
-    assert pairs[0].chosen.ids == () and pairs[0].rejected.ids == tuple(b"Wrong.")
+    assert pairs[0].chosen.ids == ()
+    assert pairs[0].rejected.ids == tuple(b"Wrong.")
     assert len(pairs[2].feedback_ids) == 2
     singles = [(row.completion.text, row.label) for row in unpair(unpaired, pairs)]
     assert sorted(singles) == [
@@ -106,7 +111,8 @@ def test_a_split_leaks_neither_questions_nor_conversations(journal: Journal) -> 
             journal.rate(reply.id, 1 if at % 5 == 0 else -1)
     data, _ = rows(journal)
     train, test = split(data, 0.2)
-    assert len(train) + len(test) == 60 and 6 <= len(test) <= 18
+    assert len(train) + len(test) == 60
+    assert 6 <= len(test) <= 18
     assert not {row.prompt.question for row in train} & {row.prompt.question for row in test}
     assert not {row.conversation_id for row in train} & {row.conversation_id for row in test}
     assert split(data, 0.2) == (train, test)
@@ -126,7 +132,8 @@ def test_one_long_conversation_is_split_by_question(journal: Journal) -> None:
         (reply,) = ask(journal, f"Question {at}?", f"R{at}", conversation=conversation)
         journal.rate(reply.id, 1 if at % 2 else -1)
     train, test = split(rows(journal)[0], 0.2)
-    assert len(test) == 4 and len(train) == 16
+    assert len(test) == 4
+    assert len(train) == 16
 
 
 def test_the_only_liked_reply_stays_in_training(journal: Journal) -> None:
@@ -134,7 +141,8 @@ def test_the_only_liked_reply_stays_in_training(journal: Journal) -> None:
         (reply,) = ask(journal, f"Question {at}?", f"R{at}")
         journal.rate(reply.id, 1 if at == 7 else -1)
     train, test = split(rows(journal)[0], 0.2)
-    assert sum(row.label for row in train) == 1 and len(test) == 4
+    assert sum(row.label for row in train) == 1
+    assert len(test) == 4
     assert split([], 0.2) == ([], [])
 
 
@@ -148,5 +156,6 @@ def test_an_episode_follows_one_branch(journal: Journal) -> None:
     journal.rate(good.id, 1)
     steps = episode(journal, last.id)
     assert [(step.action, step.reward) for step in steps] == [("A", 1.0), ("C", 0.0)]
-    assert steps[0].next_state == steps[1].state and steps[1].next_state is None
+    assert steps[0].next_state == steps[1].state
+    assert steps[1].next_state is None
     assert steps[0].state[-1]["content"] == "one"
