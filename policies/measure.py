@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CANDIDATE = "candidate"
 LEAST_ROOM = 32
+# the first tokens of a reply decide what kind of reply it is, and every one of them costs time
+ANCHOR_TOKENS = 48
 PROMPTS = 24
 PROBES_PER_SKILL = 5
 EXAM_SEED = 20_011
@@ -94,7 +96,8 @@ def anchors(policy: LanguagePolicy, exam: Exam, count: int) -> list[Tokens]:
     chosen = exam.anchors[:count]
     if not chosen:
         return []
-    made = policy.generate(chosen, SamplingParams(max_new_tokens=exam.max_new_tokens, seed=1), exam.tools)
+    room = min(ANCHOR_TOKENS, exam.max_new_tokens)
+    made = policy.generate(chosen, SamplingParams(max_new_tokens=room, seed=1), exam.tools)
     return [Tokens(list(each.prompt_ids), list(each.completion_ids)) for each in made if each.completion_ids]
 
 

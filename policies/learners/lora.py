@@ -139,7 +139,7 @@ def fit(
             return (result[0] + pull, result[1]) if isinstance(result, tuple) else result + pull
 
         def anchor_batch(self) -> dict[str, Any]:
-            per_step = min(len(anchors), max(2, settings.batch_size // 2))
+            per_step = min(len(anchors), max(2, settings.batch_size // 4))
             start = self.state.global_step * per_step
             chosen = [anchors[(start + at) % len(anchors)] for at in range(per_step)]
             return pad_batch(chosen, tokenizer.pad_token_id, self.model.device)
