@@ -1,0 +1,148 @@
+"""Does what is asked of a message on the screen: rate, edit, copy, pick, speak again, show a sibling."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from agent.tui.branches import fork, leaf
+from agent.tui.plain import sentence
+from agent.tui.screens.dialogs import TextDialog
+from agent.tui.widgets.reply import ReplyView
+from agent.tui.widgets.turn import Asked, UserTurn
+from memory.errors import AttuneError
+
+if TYPE_CHECKING:
+    from agent.tui.screens.chat import ChatScreen
+
+log = logging.getLogger("attune.tui")
+
+
+class Asking:
+    """The messages of one chat screen."""
+
+    def __init__(self, chat: ChatScreen) -> None:
+        self.chat = chat
+
+    async def answer(self, asked: Asked) -> None:
+        """Carry out `asked`; what takes a while runs beside the screen."""
+        chat, view, what = self.chat, asked.view, asked.what
+        if what == "move":
+            if not chat.transcript.move(view, asked.amount) and asked.amount > 0:
+                chat.prompt.focus()
+        elif what == "leave":
+            chat.prompt.focus()
+        elif not isinstance(view, UserTurn | ReplyView):
+            return
+        elif what == "copy":
+            chat.app.copy_to_clipboard(view.text)
+            chat.app.notify("Copied.", timeout=2)
+        elif what == "step":
+            await self._step(view, asked.amount)
+        elif isinstance(view, UserTurn):
+            self._beside(lambda: self._edit_turn(view))
+        elif view.reply_id is None:
+            chat.say("The reply is still being spoken.")
+        else:
+            await self._of_reply(view, view.reply_id, what, asked.amount)
+
+    async def _of_reply(self, view: ReplyView, reply_id: str, what: str, amount: int) -> None:
+        rating = self.chat.rating
+        if what == "rate":
+            self._beside(lambda: rating.rate(view, amount))
+        elif what == "pick":
+            self._beside(lambda: rating.pick(view))
+        elif what == "bad_why":
+            self._beside(lambda: self._bad_why(view))
+        elif what == "edit":
+            self._beside(lambda: self._edit_reply(view))
+        elif what == "regenerate":
+            await self.regenerate(view)
+        elif what == "why":
+            self.chat.app.show_why(reply_id)  # type: ignore[attr-defined]
+
+    def _beside(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Run `act` in a worker; what goes wrong is one sentence on the screen."""
+
+        async def run() -> None:
+            try:
+                await act()
+            except Exception as error:
+                if not isinstance(error, AttuneError):
+                    log.exception("feedback failed")
+                self.chat.say(sentence(error), "bad")
+            self.chat.app.look_again()  # type: ignore[attr-defined]
+
+        worker: Any = run
+        self.chat.run_worker(worker, group="feedback", exit_on_error=False)
+
+    async def _bad_why(self, view: ReplyView) -> None:
+        why = await self.chat.app.push_screen_wait(TextDialog("What was wrong with it?", short=True))
+        if why:
+            await self.chat.rating.rate(view, -1, why)
+
+    async def _edit_reply(self, view: ReplyView) -> None:
+        title = "The reply as you would have liked it"
+        text = await self.chat.app.push_screen_wait(TextDialog(title, view.text))
+        if text:
+            await self.chat.rating.edit(view, text)
+
+    def _busy(self) -> bool:
+        chat = self.chat
+        if chat.speaking is not None:
+            chat.say("A reply is being spoken; stop it with Esc first.")
+        elif not chat.warmed:
+            chat.say("The model is still loading.")
+        return chat.speaking is not None or not chat.warmed
+
+    async def regenerate(self, view: ReplyView) -> None:
+        """Another reply in the place of `view`, which stays as its sibling."""
+        chat, reply_id = self.chat, view.reply_id
+        if self._busy() or reply_id is None:
+            return
+        turn = chat.transcript.turn_of(view)
+        if turn is not None:
+            await chat.transcript.cut_from(turn, keep=True)
+        else:
+            await chat.transcript.cut_from(view)
+        chat.prompt.focus()
+        cancel = chat.fresh_cancel()
+        await chat.speak(None, lambda: chat.runtime.loop.regenerate(reply_id, cancel=cancel))
+
+    async def _edit_turn(self, view: UserTurn) -> None:
+        chat = self.chat
+        if view.message is None or self._busy():
+            return
+        message_id = view.message.id
+        text = await chat.app.push_screen_wait(TextDialog("Say it differently (a new branch)", view.text))
+        if not text or text == view.text or self._busy():
+            return
+        fresh = UserTurn(text)
+        await chat.transcript.cut_from(view)
+        await chat.transcript.add(fresh)
+        chat.prompt.focus()
+        cancel = chat.fresh_cancel()
+        await chat.speak(fresh, lambda: chat.runtime.loop.edit_user(message_id, text, cancel=cancel))
+
+    async def _step(self, view: UserTurn | ReplyView, amount: int) -> None:
+        """Show the sibling before or after `view`, with what follows it."""
+        chat = self.chat
+        if view.message is None or view.place[1] < 2 or chat.conversation_id is None:
+            return
+        if chat.speaking is not None:
+            chat.say("A reply is being spoken; stop it with Esc first.")
+            return
+        journal, index = chat.runtime.journal, view.place[0] - 1 + amount
+        siblings = await asyncio.to_thread(fork, journal, view.message)
+        if not 0 <= index < len(siblings):
+            return
+        end = await asyncio.to_thread(leaf, journal, siblings[index].id)
+        await asyncio.to_thread(journal.set_head, chat.conversation_id, end.id)
+        chat.head_id = end.id
+        was = chat.transcript.messages.index(view)
+        await chat.reload()
+        views = chat.transcript.messages
+        if views:
+            views[min(was, len(views) - 1)].focus()

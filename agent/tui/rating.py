@@ -1,0 +1,100 @@
+"""What the person thinks of a reply, made durable in a thread and then shown on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from agent.tui.branches import fork
+from agent.tui.learned import Snapshot, learned
+from agent.tui.widgets.reply import ReplyView
+from memory.errors import AttuneError
+from memory.records import Feedback
+
+if TYPE_CHECKING:
+    from agent.runtime import Runtime
+
+
+class Rating:
+    """One rating after another, so that each says what it alone has changed."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._one = asyncio.Lock()
+
+    async def rate(self, view: ReplyView, value: int, why: str | None = None) -> None:
+        """A thumb. Raises AttuneError; giving the rating that holds already is no new event."""
+        reply_id = view.reply_id
+        if reply_id is None:
+            raise AttuneError("A reply can be rated when it is done.")
+        held = view.rating.value if view.rating else 0
+        if value == held and not why:
+            if value == 0:
+                raise AttuneError("This reply has no rating to undo.")
+            return
+        await self._do(view, lambda: self.runtime.rate(reply_id, value, why))
+
+    async def edit(self, view: ReplyView, text: str) -> None:
+        reply_id = view.reply_id
+        if reply_id is not None:
+            await self._do(view, lambda: self.runtime.edit_reply(reply_id, text))
+
+    async def pick(self, view: ReplyView) -> None:
+        """This reply over each of its siblings that it was not yet picked over."""
+        if view.message is None:
+            return
+        message = view.message
+
+        def pick() -> Feedback:
+            journal = self.runtime.journal
+            siblings = fork(journal, message)
+            above = {node.id for node in journal.path(message.id)}
+            chosen = next((one.id for one in siblings if one.id in above), message.id)
+            done = {event.other_id for event in journal.feedback(chosen) if event.kind == "pick"}
+            others = [one.id for one in siblings if one.id != chosen and one.id not in done]
+            if len(siblings) < 2:
+                raise AttuneError(
+                    "There is only one reply here; press r for another, then pick the better one."
+                )
+            if not others:
+                raise AttuneError("This reply is already picked.")
+            return [self.runtime.pick(chosen, other) for other in others][-1]
+
+        await self._do(view, pick)
+
+    async def snapshot(self, reply_id: str) -> Snapshot:
+        return await asyncio.to_thread(self._snapshot, reply_id)
+
+    async def show(self, view: ReplyView, before: Snapshot) -> None:
+        """Draw what holds for `view` now, and what changed since `before`."""
+        if view.reply_id is None:
+            return
+        events = await asyncio.to_thread(self.runtime.journal.feedback, view.reply_id)
+        after = await self.snapshot(view.reply_id)
+        if events:
+            await self._show(view, before, after, events[-1])
+
+    async def _do(self, view: ReplyView, act: Callable[[], Feedback]) -> None:
+        assert view.reply_id is not None
+        async with self._one:
+            before = await self.snapshot(view.reply_id)
+            event = await asyncio.to_thread(act)
+            after = await self.snapshot(view.reply_id)
+            await self._show(view, before, after, event)
+
+    async def _show(self, view: ReplyView, before: Snapshot, after: Snapshot, event: Feedback) -> None:
+        assert view.reply_id is not None
+        holds = await asyncio.to_thread(self.runtime.journal.effective, view.reply_id)
+        said = {"edit": "your version is kept", "pick": "picked"}.get(event.kind, "")
+        what = learned(before, after, event)
+        view.rated(holds, f"{said}; {what}" if said else what)
+
+    def _snapshot(self, reply_id: str) -> Snapshot:
+        memories = []
+        for recalled in self.runtime.journal.generation(reply_id).recalled:
+            try:
+                memories.append(self.runtime.facts.get(recalled.memory_id))
+            except AttuneError:
+                continue  # forgotten since
+        return Snapshot(tuple(self.runtime.card.lines()), tuple(memories))

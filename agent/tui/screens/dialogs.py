@@ -1,0 +1,70 @@
+"""Small questions: a text, or yes and no."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static, TextArea
+
+from agent.tui import keys
+from agent.tui.plain import clean
+
+
+class TextDialog(ModalScreen[str | None]):
+    """Ask for a text; None when the person thinks better of it."""
+
+    BINDINGS = keys.DIALOG
+
+    def __init__(self, title: str, text: str = "", short: bool = False) -> None:
+        super().__init__()
+        self._title, self._short = title, short
+        self._area = TextArea(clean(text), highlight_cursor_line=False, soft_wrap=True)
+        self._area.cursor_blink = False
+        if short:
+            self._bindings.bind("enter", "save", show=False, priority=True)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -short" if self._short else "dialog"):
+            yield Static(clean(self._title), markup=False, classes="dialog-title")
+            yield self._area
+            saves = "Enter saves" if self._short else "Ctrl+S saves"
+            yield Static(f"{saves} \u00b7 Esc leaves it as it is", markup=False, classes="hint")
+
+    def on_mount(self) -> None:
+        self._area.move_cursor(self._area.document.end)
+
+    def action_save(self) -> None:
+        self.dismiss(self._area.text.strip() or None)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+class Confirm(ModalScreen[bool]):
+    """A question that is answered with yes or no; no is the default."""
+
+    AUTO_FOCUS = "#no"
+
+    BINDINGS = keys.CONFIRM
+
+    def __init__(self, question: str, yes: str = "Yes", no: str = "No") -> None:
+        super().__init__()
+        self._question, self._yes, self._no = question, yes, no
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -confirm"):
+            yield Static(clean(self._question), markup=False, classes="dialog-title")
+            with Horizontal(classes="buttons"):
+                yield Button(f"{self._yes} (y)", id="yes")
+                yield Button(f"{self._no} (n)", id="no")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, yes: bool) -> None:
+        self.dismiss(yes)
+
+    def action_other(self) -> None:
+        self.focus_next(Button)

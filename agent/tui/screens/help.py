@@ -1,0 +1,43 @@
+"""All keys and commands."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Static
+
+from agent.commands import completions
+from agent.tui import keys
+
+WIDTH = 31  # of the left column
+
+
+class HelpScreen(Screen[None]):
+    BINDINGS = keys.HELP
+    AUTO_FOCUS = "VerticalScroll"
+
+    def compose(self) -> ComposeResult:
+        yield Static("Keys and commands", markup=False, classes="heading")
+        with VerticalScroll():
+            for title in keys.TABLES:
+                yield Static(title, markup=False, classes="section")
+                rows = [(keys.written(one.key), one.description) for one in keys.table(title)]
+                yield Static(_table(rows, WIDTH), markup=False, classes="rows")
+            yield Static("Commands", markup=False, classes="section")
+            yield Static(_table(completions("/"), WIDTH), markup=False, classes="rows")
+            yield Static("Also", markup=False, classes="section")
+            yield Static(
+                "Ctrl+P opens the command palette. Every mark under a reply can be clicked.\n"
+                "Keys may be moved in the app with a keymap; their ids stand in agent/tui/keys.py.",
+                markup=False,
+                classes="rows",
+            )
+        yield Static("\u2191\u2193 scroll \u00b7 Esc back", markup=False, classes="hint")
+
+    def action_back(self) -> None:
+        self.dismiss(None)
+
+
+def _table(rows: list[tuple[str, str]], width: int) -> str:
+    return "\n".join(f"{left:<{width}} {right}" for left, right in rows)

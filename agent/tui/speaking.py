@@ -1,0 +1,106 @@
+"""Draws the events of one turn into the transcript, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.events import (
+    Event,
+    Notice,
+    RecallDone,
+    ReplyDone,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFailed,
+    TurnStarted,
+)
+from agent.tui.branches import place
+from agent.tui.widgets.lines import NoticeLine, ToolLine
+from agent.tui.widgets.reply import ReplyView
+from agent.tui.widgets.transcript import Transcript
+from agent.tui.widgets.turn import UserTurn
+from memory.journal import Journal
+
+
+class Speaking:
+    """One turn on the screen. `conversation_id` and `head_id` grow known as the turn is journalled."""
+
+    def __init__(self, transcript: Transcript, journal: Journal, turn: UserTurn | None = None) -> None:
+        self.transcript = transcript
+        self.journal = journal
+        self.turn = turn
+        self.conversation_id: str | None = None
+        self.head_id: str | None = None
+        self.failed = ""  # the sentence of a TurnFailed
+        self._view: ReplyView | None = None
+        self._tool: ToolLine | None = None
+
+    async def draw(self, events: Sequence[Event]) -> None:
+        """Draw `events` in order; neighbouring pieces of text become one update."""
+        text = ""
+        for event in events:
+            if isinstance(event, TextDelta):
+                text += event.text
+                continue
+            await self._grow(text)
+            text = ""
+            await self._draw(event)
+        await self._grow(text)
+
+    async def _draw(self, event: Event) -> None:
+        if isinstance(event, TurnStarted):
+            self.conversation_id, self.head_id = event.message.conversation_id, event.message.id
+            if self.turn is not None:
+                self.turn.settle(event.message, place(self.journal, event.message))
+        elif isinstance(event, Notice):
+            await self.transcript.add(NoticeLine(event.text))
+        elif isinstance(event, ToolStarted):
+            await self._close()
+            self._tool = ToolLine(event.name, event.arguments)
+            await self.transcript.add(self._tool)
+        elif isinstance(event, ToolFinished):
+            if self._tool is None:
+                self._tool = ToolLine(event.name, event.arguments)
+                await self.transcript.add(self._tool)
+            self._tool.show(event.result, event.ok)
+            self._tool = None
+        elif isinstance(event, ReplyDone):
+            await self._done(event)
+        elif isinstance(event, TurnFailed):
+            self.failed = event.text
+            await self._close()
+            await self.transcript.add(NoticeLine(event.text, "bad"))
+        elif isinstance(event, RecallDone):
+            pass  # shown under `w why`, from the journalled reply
+
+    async def _grow(self, text: str) -> None:
+        if not text:
+            return
+        if self._view is None:
+            if not text.strip():
+                return
+            self._view = ReplyView()
+            await self.transcript.add(self._view)
+        await self._view.grow(text)
+
+    async def _done(self, event: ReplyDone) -> None:
+        self.conversation_id, self.head_id = event.message.conversation_id, event.message.id
+        if event.message.tool_calls and not event.message.content.strip():
+            return  # a round of tools; its lines are on the screen already
+        if self._view is None:
+            self._view = ReplyView()
+            await self.transcript.add(self._view)
+        await self._view.settle(event.message, event.generation, place(self.journal, event.message))
+        self._view = None
+
+    async def _close(self) -> None:
+        if self._view is not None:
+            await self._view.settle(None, None, (1, 1))
+            self._view = None
+
+    async def end(self) -> None:
+        """The turn is over, however it went: nothing is left half drawn."""
+        await self._close()
+        if self.turn is not None and self.turn.message is None:
+            await self.turn.remove()

@@ -1,0 +1,321 @@
+"""Every key of the other screens does what the help says."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Input, OptionList
+
+from agent.tui import keys
+from agent.tui.screens.card import CardScreen
+from agent.tui.screens.chat import ChatScreen
+from agent.tui.screens.dialogs import Confirm, TextDialog
+from agent.tui.screens.help import HelpScreen
+from agent.tui.screens.memory import MemoryScreen
+from agent.tui.screens.policy import PolicyScreen
+from agent.tui.screens.sessions import SessionsScreen
+from agent.tui.screens.why import WhyScreen
+from memory.records import Recalled
+from tests.agent.tui.fake_runtime import FakeRuntime, make_adapter
+from tests.agent.tui.waiting import notices, running, say, talked, until, words
+
+REPORT = {
+    "verdict": "provisional",
+    "reasons": ["Not enough evidence yet: 3 held-out ratings."],
+    "held_out": {
+        "liked": 2,
+        "disliked": 1,
+        "accuracy": 1.0,
+        "margin": 1.4,
+        "margin_low": 0.2,
+        "margin_high": 2.1,
+    },
+    "kl": 0.42,
+    "words": {"base": 31, "candidate": 17},
+    "skills": {"recall": {"base": 10, "candidate": 10, "probes": 10}},
+    "samples": [{"text": "Tea is made from leaves. [/b]"}],
+}
+
+
+WHY_SAYS = (
+    "0.81",
+    "Fitzo",
+    "vector 0.70",
+    "Keep replies brief.",
+    "pinned",
+    "v1 (promoted)",
+    "kto on 12 signals",
+    "Not enough evidence",
+    "good  Tea is a drink",
+    "temperature 0.7",
+    "21 from the cache",
+    "<|system|>",
+)
+
+
+async def shown(pilot: Pilot[None], screen: type, *press: str) -> None:
+    await pilot.press(*press)
+    await until(lambda: isinstance(pilot.app.screen, screen))
+
+
+@pytest.mark.parametrize(
+    ("key", "screen"),
+    [
+        ("f1", HelpScreen),
+        ("f2", MemoryScreen),
+        ("f3", PolicyScreen),
+        ("f4", SessionsScreen),
+        ("f5", CardScreen),
+    ],
+)
+async def test_function_keys_open_screens_and_escape_leaves(
+    runtime: FakeRuntime, key: str, screen: type
+) -> None:
+    async with running(runtime) as pilot:
+        await shown(pilot, screen, key)
+        await shown(pilot, ChatScreen, "escape")
+
+
+async def test_one_screen_replaces_another(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        await shown(pilot, MemoryScreen, "f2")
+        await shown(pilot, PolicyScreen, "f3")
+        await shown(pilot, ChatScreen, "escape")
+
+
+async def test_ctrl_q_leaves(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        await pilot.press("ctrl+q")
+        await until(lambda: pilot.app._exit)
+
+
+async def test_help_names_every_key(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        await shown(pilot, HelpScreen, "f1")
+        text = words(pilot.app.screen)
+        for title in keys.TABLES:
+            for binding in keys.table(title):
+                assert binding.description in text
+        assert "/regenerate" in text
+        await shown(pilot, ChatScreen, "q")
+
+
+def test_key_ids_are_unique_so_that_a_keymap_can_move_them() -> None:
+    ids = [binding.id for title in keys.TABLES for binding in keys.table(title)]
+    assert len(ids) == len(set(ids))
+
+
+async def test_a_keymap_moves_a_key(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        pilot.app.set_keymap({"reply.good": "g"})
+        await say(pilot, "hello")
+        await pilot.press("escape", "g")
+        await until(lambda: runtime.journal.feedback())
+        assert runtime.journal.feedback()[0].value == 1
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+async def test_memory_add_edit_search_and_forget(runtime: FakeRuntime) -> None:
+    runtime.facts.remember("The dog is called Fitzo.")
+    async with running(runtime) as pilot:
+        await shown(pilot, MemoryScreen, "f2")
+        screen = pilot.app.screen
+        assert isinstance(screen, MemoryScreen)
+        await shown(pilot, TextDialog, "a")
+        await pilot.press(*"Tea at four.", "enter")
+        await until(lambda: runtime.facts.count() == 2 and screen.query_one(OptionList).option_count == 2)
+
+        await pilot.press("slash")
+        await until(lambda: screen.query_one(Input).has_focus)
+        await pilot.press(*"fitzo")
+        await until(lambda: screen.query_one(OptionList).option_count == 1)
+        await pilot.press("enter")
+        await until(lambda: screen.query_one(OptionList).has_focus)
+
+        await shown(pilot, TextDialog, "e")
+        await pilot.press("backspace", *" now.", "ctrl+s")
+        await until(lambda: any(one.text == "The dog is called Fitzo now." for one in runtime.facts.all()))
+
+        await until(lambda: pilot.app.screen is screen)
+        await shown(pilot, Confirm, "f")
+        await pilot.press("n")
+        await until(lambda: pilot.app.screen is screen)
+        assert runtime.facts.count() == 2
+        await shown(pilot, Confirm, "delete")
+        await pilot.press("y")
+        await until(lambda: [one.text for one in runtime.facts.all()] == ["Tea at four."])
+
+        await pilot.press("escape")  # leaves the search first
+        await until(lambda: screen.query_one(Input).value == "")
+        await shown(pilot, ChatScreen, "escape")
+
+
+async def test_enter_edits_a_memory(runtime: FakeRuntime) -> None:
+    runtime.facts.remember("The dog is called Fitzo.")
+    async with running(runtime) as pilot:
+        await shown(pilot, MemoryScreen, "f2")
+        await until(lambda: pilot.app.screen.query_one(OptionList).has_focus)
+        await shown(pilot, TextDialog, "enter")
+
+
+# --- card ---------------------------------------------------------------------------------------
+
+
+async def test_card_pin_strike_reset_edit_and_add(runtime: FakeRuntime) -> None:
+    def state(feature: str) -> str:
+        return next(line.state for line in runtime.card.lines() if line.feature == feature)
+
+    async with running(runtime) as pilot:
+        await shown(pilot, CardScreen, "f5")
+        screen = pilot.app.screen
+        assert isinstance(screen, CardScreen)
+        await until(lambda: screen.chosen)
+        feature = screen.chosen
+        await pilot.press("p")
+        await until(lambda: state(feature) == "pinned")
+        await pilot.press("home", "s")
+        await until(lambda: state(feature) == "struck")
+        screen.query_one(OptionList).highlighted = screen.query_one(OptionList).get_option_index(feature)
+        await pilot.press("x")
+        await until(lambda: state(feature) == "auto")
+        await shown(pilot, TextDialog, "a")
+        await pilot.press(*"Answer in French.", "enter")
+        await until(lambda: "Answer in French." in runtime.card.active_lines())
+        await until(lambda: pilot.app.screen is screen)
+        screen.query_one(OptionList).highlighted = 0
+        await shown(pilot, TextDialog, "e")
+        await pilot.press("backspace", *", please.", "enter")
+        await until(lambda: "Answer in French, please." in runtime.card.active_lines())
+        await shown(pilot, ChatScreen, "q")
+
+
+# --- policy -------------------------------------------------------------------------------------
+
+
+async def test_policy_use_roll_back_base_train_and_stop(runtime: FakeRuntime) -> None:
+    first, second = make_adapter(runtime, "promoted", REPORT), make_adapter(runtime, "provisional", REPORT)
+
+    def active() -> str | None:
+        found = runtime.registry.active()
+        return found.version if found else None
+
+    async with running(runtime) as pilot:
+        await shown(pilot, PolicyScreen, "f3")
+        screen = pilot.app.screen
+        assert isinstance(screen, PolicyScreen)
+        await until(lambda: screen.query_one(DataTable).row_count == 3)
+        await until(lambda: "Not enough evidence yet" in words(screen))
+        await pilot.press("enter")
+        await until(lambda: active() == second)
+        await pilot.press("down", "u")
+        await until(lambda: active() == first)
+        await pilot.press("r")
+        await until(lambda: active() == second)
+        await pilot.press("b")
+        await until(lambda: active() is None)
+        await pilot.press("x")
+        await until(lambda: runtime.cancelled == 1)
+        await pilot.press("t")
+        await until(lambda: runtime.trained == 1)
+        await shown(pilot, ChatScreen, "escape")
+
+
+async def test_a_rejected_wish_is_one_sentence(runtime: FakeRuntime) -> None:
+    runtime.trained = 1
+    async with running(runtime) as pilot:
+        await shown(pilot, PolicyScreen, "f3")
+        await pilot.press("t")
+        await until(lambda: any("running already" in note.message for note in pilot.app._notifications))
+
+
+# --- conversations ------------------------------------------------------------------------------
+
+
+async def test_sessions_open_search_rename_delete_and_new(runtime: FakeRuntime) -> None:
+    tea, sea = talked(runtime, "about tea"), talked(runtime, "about the sea")
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await shown(pilot, SessionsScreen, "f4")
+        screen = pilot.app.screen
+        assert isinstance(screen, SessionsScreen)
+        await until(lambda: screen.chosen == sea)
+        await shown(pilot, TextDialog, "r")
+        await pilot.press("home", *"All ", "enter")
+        await until(lambda: runtime.journal.conversation(sea).title == "All about the sea")
+        await until(lambda: pilot.app.screen is screen)
+        await pilot.press("slash", *"about", "space", *"tea")
+        await until(lambda: screen.chosen == tea)
+        await pilot.press("enter", "enter")
+        await until(lambda: chat.conversation_id == tea and chat.transcript.newest)
+
+        await shown(pilot, SessionsScreen, "f4")
+        await until(lambda: pilot.app.screen.chosen == sea)
+        await shown(pilot, Confirm, "d")
+        await pilot.press("y")
+        await until(lambda: [one.id for one in runtime.journal.conversations()] == [tea])
+        await until(lambda: isinstance(pilot.app.screen, SessionsScreen))
+        await shown(pilot, ChatScreen, "n")
+        await until(lambda: chat.conversation_id is None)
+
+
+async def test_escape_in_sessions_changes_nothing(runtime: FakeRuntime) -> None:
+    talked(runtime, "about tea")
+    async with running(runtime) as pilot:
+        await shown(pilot, SessionsScreen, "f4")
+        await shown(pilot, ChatScreen, "escape")
+        assert pilot.app.chat.conversation_id is None
+
+
+# --- why ----------------------------------------------------------------------------------------
+
+
+async def test_why_shows_memories_card_adapter_and_its_ratings(runtime: FakeRuntime) -> None:
+    memory = runtime.facts.remember("The dog is called Fitzo.")
+    runtime.shown = [Recalled(memory.id, memory.text, 0.81, {"vector": 0.7, "text": 0.1})]
+    runtime.card.pin("brief")
+    rated = talked(runtime, "tea?")
+    reply = runtime.journal.replies_of(rated)[0]
+    runtime.rate(reply.id, 1)
+    runtime.use(make_adapter(runtime, "promoted", REPORT))
+    async with running(runtime) as pilot:
+        await say(pilot, "and the dog?")
+        await shown(pilot, WhyScreen, "ctrl+o")
+        await until(
+            lambda: (
+                "The ratings v1 was trained on" in str(pilot.app.screen.query("Collapsible").first().title)
+            )
+        )
+        text = words(pilot.app.screen)
+        for expected in WHY_SAYS:
+            assert expected in text
+        await shown(pilot, ChatScreen, "q")
+
+
+async def test_why_of_a_foreign_reply_is_one_sentence(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        pilot.app.show_why("no-such-reply")
+        await until(lambda: "No reply" in words(pilot.app.screen))
+
+
+# --- the palette --------------------------------------------------------------------------------
+
+
+async def test_the_palette_opens_screens(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        titles = {command.title for command in pilot.app.get_system_commands(pilot.app.screen)}
+        assert {"Memory", "Policy", "Conversations", "Card", "Why", "Train now", "Keys"} <= titles
+        await pilot.press("ctrl+p")
+        await until(lambda: pilot.app.screen.is_modal)
+        await pilot.press(*"policy")
+        await pilot.pause(0.3)
+        await shown(pilot, PolicyScreen, "enter")
+
+
+async def test_train_from_the_palette(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        commands = {one.title: one.callback for one in pilot.app.get_system_commands(pilot.app.screen)}
+        commands["Train now"]()
+        await until(lambda: "started" in notices(pilot.app))
+        assert runtime.trained == 1

@@ -1,0 +1,115 @@
+"""A picture of every screen, and of the chat in the smallest terminal. Update: pytest --snapshot-update."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from agent.tui.app import AttuneApp, settled
+from memory.records import Recalled
+from tests.agent.tui.fake_runtime import Call, FakeRuntime, freeze_times, make_adapter
+from tests.agent.tui.test_tui_screens import REPORT
+from tests.agent.tui.waiting import say, talked, until, words
+
+TEA = """Tea is made from the leaves of one plant. How you treat them makes the kind:
+
+- **green**: steamed or pan-fired at once
+- **black**: left to oxidise
+
+```python
+minutes = {"green": 2, "black": 4}
+```
+"""
+
+
+@pytest.fixture
+def lived_in(runtime: FakeRuntime) -> FakeRuntime:
+    """A home with two conversations, memories, a card, ratings under three versions, and two adapters."""
+    dog = runtime.facts.remember("The dog is called Fitzo.")
+    runtime.facts.remember("Tea is had at four.")
+    runtime.facts.remember("Prefers the window seat on trains.")
+    runtime.replies = [
+        [text] for text in ("Short.", "Brief words.", "A long one. It goes on. And on. And on still. " * 2)
+    ] * 6
+    talked(runtime, *[f"question {index}" for index in range(9)])
+    for speaker in ("promoted", "provisional"):
+        runtime.use(make_adapter(runtime, speaker, REPORT))
+        talked(runtime, *[f"{speaker} {index}" for index in range(4)])
+    for talk in reversed(runtime.journal.conversations()):
+        for reply in runtime.journal.replies_of(talk.id):
+            runtime.rate(reply.id, 1 if len(reply.content) < 20 else -1)
+    runtime.card.pin("friendly")
+    runtime.shown = [Recalled(dog.id, dog.text, 0.81, {"similarity": 0.74, "usefulness": 0.07})]
+    runtime.replies = [
+        [TEA],
+        [Call("calculator", {"expression": "2 + 4"}, "6"), "Six minutes for both, one after the other."],
+    ]
+    freeze_times(runtime)
+    return runtime
+
+
+async def chat(pilot: Pilot[None]) -> AttuneApp:
+    app: AttuneApp = pilot.app  # type: ignore[assignment]
+    await settled(app, 10.0)
+    await say(pilot, "How is tea made?")
+    await say(pilot, "How long for both pots?")
+    await pilot.press("escape", "+")
+    await until(lambda: "rated good" in words(app.chat.transcript.newest))
+    await until(lambda: app.status is not None and app.status.context_used)
+    app.look_again()
+    await until(lambda: not app._looking)
+    freeze_times(app.runtime)  # type: ignore[arg-type]
+    await pilot.pause()
+    return app
+
+
+@pytest.mark.parametrize("size", [(80, 24), (110, 34)], ids=["80x24", "110x34"])
+def test_chat(lived_in: FakeRuntime, snap_compare, size: tuple[int, int]) -> None:
+    async def before(pilot: Pilot[None]) -> None:
+        await chat(pilot)
+
+    assert snap_compare(AttuneApp(lived_in), terminal_size=size, run_before=before)
+
+
+def test_welcome_while_loading(tmp_path: Path, snap_compare) -> None:
+    runtime = FakeRuntime(tmp_path / "home", cold=True)
+
+    async def before(pilot: Pilot[None]) -> None:
+        app: AttuneApp = pilot.app  # type: ignore[assignment]
+        await until(lambda: app.status is not None and app.loading_model == (0.4, "loading sprout"))
+        await pilot.press(*"/re")
+
+    try:
+        assert snap_compare(AttuneApp(runtime), run_before=before)
+    finally:
+        runtime.may_warm.set()
+        runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("f1", "In the prompt"),
+        ("f2", "3 memories"),
+        ("f3", "Not enough evidence"),
+        ("f4", "replies"),
+        ("f5", "liked"),
+        ("ctrl+o", "The exact prompt"),
+    ],
+    ids=["help", "memory", "policy", "sessions", "card", "why"],
+)
+def test_screen(lived_in: FakeRuntime, snap_compare, key: str, expected: str) -> None:
+    async def before(pilot: Pilot[None]) -> None:
+        app = await chat(pilot)
+        await pilot.press(key)
+
+        def there() -> bool:
+            titles = [str(fold.title) for fold in app.screen.query("Collapsible")]
+            return app.screen is not app.chat and expected in words(app.screen) + "\n".join(titles)
+
+        await until(there)
+        await pilot.pause()
+
+    assert snap_compare(AttuneApp(lived_in), terminal_size=(100, 30), run_before=before)

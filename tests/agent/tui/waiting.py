@@ -1,0 +1,76 @@
+"""Waiting for what should be on the screen, and a running app to wait with."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.css.query import NoMatches
+from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import Static
+
+from agent.tui.app import AttuneApp, settled
+from agent.tui.widgets.lines import NoticeLine
+from tests.agent.tui.fake_runtime import FakeRuntime
+
+
+async def until(condition: Callable[[], Any], seconds: float = 8.0) -> Any:
+    """What `condition` gives once it is true; AssertionError when that takes too long."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            found = condition()
+        except (LookupError, NoMatches):
+            found = None
+        if found:
+            return found
+        assert time.monotonic() < end, f"still not true after {seconds:g} s"
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(runtime: FakeRuntime, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[None]]:
+    """An app over `runtime` whose model is loaded."""
+    app = AttuneApp(runtime)  # type: ignore[arg-type]
+    async with app.run_test(size=size) as pilot:
+        if runtime.may_warm.is_set():
+            await settled(app, 10.0)
+        else:
+            await until(lambda: app.chat.prompt.has_focus)
+        yield pilot
+
+
+async def say(pilot: Pilot[None], text: str) -> None:
+    """Write `text` in the prompt, send it, and wait for the reply."""
+    app: AttuneApp = pilot.app  # type: ignore[assignment]
+    before = app.chat.transcript.newest
+    app.chat.prompt.put(text)
+    await pilot.press("enter")
+    await until(lambda: app.chat.transcript.newest not in (None, before) and app.chat.speaking is None)
+
+
+def talked(runtime: FakeRuntime, *texts: str) -> str:
+    """A conversation that is in the journal already; returns its id."""
+    conversation, head = None, None
+    for text in texts or ("What is tea?",):
+        for event in runtime.loop.turn(text, conversation, head):
+            message = getattr(event, "message", None)
+            if message is not None:
+                conversation, head = message.conversation_id, message.id
+    assert conversation is not None
+    return conversation
+
+
+def words(widget: Widget) -> str:
+    """All text of the Statics in and under `widget` that are shown."""
+    parts = [widget] if isinstance(widget, Static) else []
+    parts += [part for part in widget.query(Static) if part.display]
+    return "\n".join(str(part.render()) for part in parts)
+
+
+def notices(app: AttuneApp) -> str:
+    return "\n".join(str(line.render()) for line in app.chat.transcript.query(NoticeLine))
