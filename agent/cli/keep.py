@@ -1,0 +1,48 @@
+"""`attune doctor` and `attune export`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.options import Home, Json, Model, opened, print_json
+from memory.errors import AttuneError
+
+
+def doctor(context: typer.Context, as_json: Json = False, home: Home = None, model: Model = None) -> None:
+    """Look at everything Attune stands on, and say what to do where something is wrong."""
+    from agent.doctor import examine
+
+    state = opened(context, home, model)
+    checks = []
+    for check in examine(state.folder, state.model):
+        checks.append(check)
+        if not as_json:
+            print(f"{'ok   ' if check.ok else 'wrong'}  {check.name:<9} {check.text}", flush=True)
+            if check.todo:
+                print(f"       {'':<9} -> {check.todo}", flush=True)
+    wrong = [check.name for check in checks if not check.ok]
+    if as_json:
+        print_json({"ok": not wrong, "home": str(state.folder), "checks": [asdict(one) for one in checks]})
+    if wrong:
+        raise AttuneError(f"Not in order: {', '.join(wrong)}; the lines above say what to do.")
+
+
+def export(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A .jsonl or .md file to write.")],
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Write all conversations to a file: everything as JSON lines, or Markdown to read."""
+    from agent.export import export as write
+
+    with opened(context, home).runtime() as runtime:
+        count = write(runtime.journal, file.expanduser())
+        if as_json:
+            print_json({"file": str(file), "messages": count})
+        else:
+            print(f"{count} messages are in {file}.")

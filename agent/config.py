@@ -1,0 +1,116 @@
+"""The settings of a home: `config.toml` in it, `ATTUNE_*` in the environment, and the flags of a command.
+
+Flags win over the environment, the environment over the file, the file over the defaults here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agent.paths import config_file
+from memory.errors import AttuneError
+from policies.policy import SamplingParams
+
+TOOLS = ("clock", "calculator", "remember", "recall")
+
+
+class ConfigError(AttuneError):
+    """A setting that cannot be used."""
+
+
+class Settings(BaseSettings):
+    """What a person may turn. One line each; the defaults suit the embedded model."""
+
+    model_config = SettingsConfigDict(env_prefix="ATTUNE_", extra="ignore", frozen=True)
+
+    model: str | None = Field(default=None, description="hub id or folder of a chat model; empty is sprout")
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    temperature: float = Field(default=0.7, ge=0.0, le=2.0)
+    top_p: float = Field(default=0.95, gt=0.0, le=1.0)
+    max_new_tokens: int = Field(default=512, ge=1)
+    card: bool = Field(default=True, description="show the preference card to the model")
+    memory: bool = Field(default=True, description="recall memories into the prompt")
+    embedder: str | None = Field(
+        default=None, description="sentence-transformers id or folder; empty is MiniLM"
+    )
+    recall_k: int = Field(default=5, ge=1, le=50)
+    updates: bool = Field(default=True, description="train by itself when idle")
+    update_after: int = Field(default=8, ge=1, description="new signals that start an update")
+    idle_seconds: float = Field(default=20.0, ge=0.0)
+    tools_allowed: tuple[str, ...] = Field(default=TOOLS, description="tools that run without asking")
+
+    def sampling(self, **changes: Any) -> SamplingParams:
+        """The sampling of these settings; keyword arguments that are not None replace parts of it."""
+        values = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_new_tokens": self.max_new_tokens,
+            **{name: value for name, value in changes.items() if value is not None},
+        }
+        if not 0.0 <= values["temperature"] <= 2.0:
+            raise ConfigError(f"A temperature lies between 0 and 2, not at {values['temperature']:g}.")
+        return SamplingParams(**values)
+
+
+def load_settings(home: Path, **flags: Any) -> Settings:
+    """Settings of `home`; `flags` that are not None win. A broken file is one sentence (ConfigError)."""
+    path = config_file(home)
+    written = _read(path)
+    given = {name: value for name, value in flags.items() if value is not None}
+    # The environment stands between file and flags, so the file is passed only where it is silent.
+    try:
+        from_environment = Settings().model_dump(exclude_unset=True)
+    except (ValidationError, ValueError) as broken:
+        raise ConfigError(f"The environment sets {_sentence(broken, 'ATTUNE_')}") from broken
+    try:
+        return Settings.model_validate({**written, **from_environment, **given})
+    except ValidationError as broken:
+        raise ConfigError(f"{path} sets {_sentence(broken)}") from broken
+
+
+def save_setting(home: Path, name: str, value: str | None) -> None:
+    """Write one text setting to `config.toml`, keeping every other line as it is; None takes it out."""
+    import json
+
+    path = config_file(home)
+    _read(path)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = [line for line in lines if line.split("=", 1)[0].strip() != name]
+    if value is not None:
+        kept.insert(0, f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    temporary = path.with_suffix(".toml.new")
+    temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+        raise ConfigError(f"{path} is not valid TOML ({broken}); correct it or move it away.") from broken
+    except OSError as broken:
+        raise ConfigError(f"{path} cannot be read ({broken.strerror}); check its permissions.") from broken
+    for name in written:
+        if name not in Settings.model_fields:
+            near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "remove it."
+            raise ConfigError(f"{path} has an unknown setting {name!r}; {hint}")
+    return written
+
+
+def _sentence(broken: Exception, prefix: str = "") -> str:
+    if isinstance(broken, ValidationError):
+        first = broken.errors()[0]
+        name = prefix + ".".join(str(part) for part in first["loc"])
+        if prefix:
+            name = name.upper()
+        return f"{name} to {first['input']!r}: {first['msg']}; correct it or remove it."
+    return f"a value that cannot be read ({broken}); correct it or remove it."

@@ -1,0 +1,191 @@
+"""Looks at everything that Attune stands on, and says what to do where something is wrong.
+
+Every check is on its own: one that fails, however, does not keep the others from being made.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memory.errors import AttuneError
+
+if TYPE_CHECKING:
+    from agent.config import Settings
+    from memory.database import Database
+
+PACKAGES = (
+    "torch", "transformers", "peft", "trl", "sentence-transformers", "chromadb", "textual", "gymnasium",
+)  # fmt: skip
+LEAST_DISK = 200_000_000
+log = logging.getLogger("attune.doctor")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`text` says what was found; `todo` what to do, empty when all is well."""
+
+    name: str
+    ok: bool
+    text: str
+    todo: str = ""
+
+
+def examine(home: Path, model: str | None = None) -> Iterator[Check]:
+    """Yield one Check after another, as they are made. Never raises; downloads nothing."""
+    from agent.config import Settings, load_settings
+
+    yield _guarded("versions", _versions)
+    settings = Settings.model_construct()
+
+    def read() -> Check:
+        nonlocal settings
+        settings = load_settings(home, model=model)
+        return Check("config", True, f"{home / 'config.toml'} is fine")
+
+    yield _guarded("config", read)
+    yield _guarded("device", lambda: _device(settings))
+    yield _guarded("memory", _memory)
+    yield _guarded("model", lambda: _model(settings))
+    yield _guarded("embedder", lambda: _embedder(settings))
+    opened: list[Database] = []
+    yield _guarded("database", lambda: _database(home, opened))
+    if not opened:
+        for name in ("index", "adapter"):
+            yield Check(name, False, "not looked at", "Put the database in order first.")
+        return
+    try:
+        yield _guarded("index", lambda: _index(home, opened[0], settings))
+        yield _guarded("adapter", lambda: _adapters(home, opened[0]))
+    finally:
+        opened[0].close()
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except AttuneError as wrong:
+        return Check(name, False, "wrong", str(wrong))
+    except Exception as wrong:
+        log.exception("%s", name)
+        first = (str(wrong).splitlines() or [""])[0][:200]
+        return Check(name, False, f"{type(wrong).__name__}: {first}", "Install Attune anew: make install.")
+
+
+def _versions() -> Check:
+    found, missing = [f"Python {platform.python_version()}"], []
+    for name in ("attune", *PACKAGES):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check("versions", False, f"without {', '.join(missing)}", "Install Attune anew: make install.")
+    return Check("versions", True, ", ".join(found))
+
+
+def _device(settings: Settings) -> Check:
+    import torch
+
+    from policies.base_models import pick_device
+
+    device = pick_device(settings.device)
+    text = f"{device}, {torch.get_num_threads()} CPU threads"
+    if device == "cuda":
+        text = f"{torch.cuda.get_device_name()}, bfloat16"
+    return Check("device", True, text)
+
+
+def _memory() -> Check:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    text = f"{memory.available / 1e9:.1f} GB of {memory.total / 1e9:.1f} GB free"
+    if memory.available < 1_000_000_000:
+        return Check("memory", False, text, "Close other programs: chat and an update need about 1 GB.")
+    return Check("memory", True, text)
+
+
+def _model(settings: Settings) -> Check:
+    from policies.base_models import check_memory, load_tokenizer, pick_device, resolve
+
+    before = os.environ.get("HF_HUB_OFFLINE")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        spec = resolve(settings.model)
+        device = pick_device(settings.device)
+        need = check_memory(spec, device, "bfloat16" if device == "cuda" else "float32")
+        load_tokenizer(spec)
+    finally:
+        if before is None:
+            del os.environ["HF_HUB_OFFLINE"]
+        else:
+            os.environ["HF_HUB_OFFLINE"] = before
+    return Check("model", True, f"{spec.name}, {spec.sha256[:12]}, needs {need / 1e9:.2f} GB")
+
+
+def _embedder(settings: Settings) -> Check:
+    from memory.embedder import load_embedder
+
+    embedder = load_embedder(settings.embedder)
+    embedder.embed(["ready"])
+    return Check("embedder", True, f"{embedder.name}, {embedder.dimension} dimensions")
+
+
+def _database(home: Path, opened: list[Database]) -> Check:
+    from memory.database import open_home
+
+    database = open_home(home)
+    faults = database.check()
+    if faults:
+        database.close()
+        return Check(
+            "database", False, " ".join(faults), f"Move {database.path} away and put back a copy of it."
+        )
+    opened.append(database)
+    free = shutil.disk_usage(home).free
+    size = database.path.stat().st_size / 1e6
+    text = f"{database.path}, {size:.1f} MB, sound; {free / 1e9:.1f} GB of disk free"
+    if free < LEAST_DISK:
+        return Check("database", False, text, "Free some space, or choose another home with --home.")
+    return Check("database", True, text)
+
+
+def _index(home: Path, database: Database, settings: Settings) -> Check:
+    from memory.embedder import load_embedder
+    from memory.facts import Facts
+    from memory.vector_index import VectorIndex
+
+    facts = Facts(database)
+    index = VectorIndex(home / "index", load_embedder(settings.embedder))
+    try:
+        wanted, there = {memory_id for memory_id, _ in facts.texts()}, index.ids()
+    finally:
+        index.close()
+    if wanted != there:
+        text = f"{len(wanted - there)} memories are missing from it and {len(there - wanted)} are too many"
+        return Check("index", False, text, "Run `attune memory rebuild`; nothing is lost.")
+    return Check("index", True, f"{len(there)} memories")
+
+
+def _adapters(home: Path, database: Database) -> Check:
+    from policies.adapters import AdapterRegistry
+
+    registry = AdapterRegistry(database, home)
+    adapters, active = registry.list(), registry.active()
+    if registry.notice:
+        return Check("adapter", False, registry.notice, "Run `attune policy rollback`.")
+    for adapter in adapters:
+        try:
+            registry.verify(adapter.version)
+        except AttuneError as wrong:
+            return Check("adapter", False, str(wrong), "Use another version: `attune policy list`.")
+    speaks = f"{active.version} ({active.status}) speaks" if active else "the base speaks"
+    return Check("adapter", True, f"{speaks}; {len(adapters)} in the registry, all sound")

@@ -1,0 +1,189 @@
+"""When the weights learn: counts signals, starts the job, tells its verdict, watches what it swapped in."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from math import exp, lgamma
+from typing import TYPE_CHECKING, Any
+
+from memory.errors import AttuneError
+
+if TYPE_CHECKING:
+    from agent.runtime import Runtime
+    from policies.update import UpdateJob
+
+# A provisional adapter is judged from this many thumbs on, and goes when it is this surely worse.
+FEWEST_THUMBS = 4
+SURELY = 0.9
+log = logging.getLogger("attune.clock")
+
+
+@dataclass(frozen=True, slots=True)
+class LearningStatus:
+    """The status line. `progress` is 0..1 while an update runs, else None; tokens are of the last turn."""
+
+    model: str
+    adapter: str | None
+    adapter_status: str | None
+    context_used: int
+    context_length: int
+    ratings_until_update: int
+    progress: float | None
+    stage: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateNews:
+    """Something that the person should see. kind: "progress", "result", "rolled_back", "failed"."""
+
+    kind: str
+    text: str
+    fraction: float | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def surely_worse(old: tuple[int, int], new: tuple[int, int]) -> float:
+    """P(share of thumbs up under `new` < under `old`), each (ups, downs), with uniform priors.
+
+    Exact for Beta posteriors with whole parameters: a finite sum (Cook 2005, "Exact calculation of
+    beta inequalities", eq. for integer parameters).
+    """
+    a, b = 1 + new[0], 1 + new[1]
+    c, d = 1 + old[0], 1 + old[1]
+    return sum(exp(_beta(a + i, b + d) - _beta(1 + i, d) - _beta(a, b)) / (d + i) for i in range(c))
+
+
+def _beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+class LearningClock:
+    """One per runtime. Its calls may come from several threads."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._job: UpdateJob | None = None
+        self._lock = threading.Lock()
+        self._progress: tuple[float, str] = (0.0, "")
+        self._tried_at = 0
+        self._news: list[UpdateNews] = []
+
+    @property
+    def updating(self) -> bool:
+        return self._job is not None
+
+    def remaining(self) -> int:
+        """How many more signals start an update by itself; 0 when it is due."""
+        return max(self._runtime.settings.update_after - self._new_signals(), 0)
+
+    def _new_signals(self) -> int:
+        """Signals that no update has read yet. One that failed here is not tried again on the same."""
+        read = [int(adapter.report.get("last_seq", 0)) for adapter in self._runtime.registry.list()]
+        return self._runtime.journal.signals_since(max([self._tried_at, *read]))
+
+    def maybe_update(self, idle_seconds: float) -> bool:
+        """Start an update when enough is new and the person is idle; True when it started."""
+        settings = self._runtime.settings
+        if not settings.updates or self.updating or idle_seconds < settings.idle_seconds or self.remaining():
+            return False
+        self.start("auto")
+        return True
+
+    def start(self, algorithm: str = "auto") -> None:
+        """Start training in a child process. AttuneError when one runs here or in another process."""
+        from policies.update import UpdateJob
+
+        with self._lock:
+            if self._job is not None:
+                raise AttuneError("An update is training already; /train cancel stops it.")
+            self._tried_at = self._runtime.journal.last_seq()
+            settings = self._runtime.settings
+            job = UpdateJob(self._runtime.home, settings.model, algorithm, device=settings.device)
+            job.start()
+            self._progress = (0.0, "starting")
+            self._job = job
+
+    def poll(self) -> list[UpdateNews]:
+        """What happened since the last call. Puts on what became active, unless a reply is being spoken:
+        then the next turn does. Never waits for the update."""
+        with self._lock:
+            news, self._news = self._news, []
+            job = self._job
+            if job is not None:
+                if reports := job.poll():
+                    last = reports[-1]
+                    self._progress = (last.fraction, last.text)
+                    news.append(UpdateNews("progress", last.text, last.fraction))
+                if not job.running:
+                    self._job = None
+                    news.append(_ending(job))
+        self._runtime.sync_between_replies()
+        return news
+
+    def cancel(self) -> bool:
+        """Ask the update that runs here to stop; `poll` reports its end. False when there is none."""
+        with self._lock:
+            if self._job is None:
+                return False
+            self._job.cancel()
+            return True
+
+    def watch(self) -> None:
+        """Roll a provisional adapter back by itself when thumbs turn clearly worse under it."""
+        runtime = self._runtime
+        adapter = runtime.active_adapter()
+        if adapter is None or adapter.status != "provisional":
+            return
+        under, before = [0, 0], [0, 0]
+        for feedback, _, generation in runtime.journal.ledger():
+            if feedback.kind == "thumb":
+                counts = under if generation.adapter == adapter.version else before
+                counts[0 if feedback.value > 0 else 1] += 1
+        if sum(under) < FEWEST_THUMBS:
+            return
+        worse = surely_worse((before[0], before[1]), (under[0], under[1]))
+        if worse <= SURELY:
+            return
+        text = (
+            f"{adapter.version} was rolled back by itself: {under[0]} of {sum(under)} replies under it were "
+            f"liked, {before[0]} of {sum(before)} before."
+        )
+        log.info("%s (P = %.3f)", text, worse)
+        runtime.rollback(text)
+        with self._lock:
+            self._news.append(UpdateNews("rolled_back", text))
+
+    def status(self) -> LearningStatus:
+        runtime = self._runtime
+        adapter = runtime.active_adapter()
+        policy = runtime.loaded_policy
+        fraction, stage = self._progress
+        return LearningStatus(
+            model=runtime.model_name,
+            adapter=adapter.version if adapter else None,
+            adapter_status=adapter.status if adapter else None,
+            context_used=runtime.context_used,
+            context_length=policy.context_length if policy else 0,
+            ratings_until_update=self.remaining(),
+            progress=fraction if self.updating else None,
+            stage=stage if self.updating else "",
+            ready=runtime.ready,
+        )
+
+
+def _ending(job: UpdateJob) -> UpdateNews:
+    result = job.result
+    if result is None:
+        log.warning("update: %s", job.error)
+        return UpdateNews("failed", job.error or "The update ended without a result; train again.")
+    reason = result.reasons[0] if result.reasons else ""
+    what = {
+        "promoted": f"{result.adapter} speaks from the next reply on.",
+        "provisional": f"{result.adapter} speaks on trial from the next reply on.",
+        "rejected": f"{result.adapter} was rejected and does not speak.",
+    }[result.verdict]
+    log.info("update: %s %s %s", result.adapter, result.verdict, reason)
+    return UpdateNews("result", f"{what} {reason}".strip(), 1.0, result.to_json())

@@ -1,0 +1,301 @@
+"""One turn: recall, prompt, generate, tools, record.
+
+Whatever is yielded as done is already in the journal. What was said is kept however a reply ends:
+cancelled, out of tokens, a model that failed, or Ctrl+C in the middle.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from agent import prompt
+from agent.events import (
+    Event,
+    Notice,
+    RecallDone,
+    ReplyDone,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFailed,
+    TurnStarted,
+)
+from agent.tools import Permission, ToolContext, ToolError, execute
+from agent.turn import Drawn, Turn, broken, tools_for
+from memory.errors import AttuneError
+from memory.records import Generation, Message, Recalled
+from policies.policy import Generated, SamplingParams, TokenChunk
+from policies.tool_calls import ToolCallFilter
+
+if TYPE_CHECKING:
+    from agent.runtime import Runtime
+
+MAX_TOOL_ROUNDS = 5
+log = logging.getLogger("attune.loop")
+
+
+class Loop:
+    """Speaks one turn at a time for a runtime and journals everything before it says so."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._left_out: dict[str, int] = {}
+
+    def turn(
+        self,
+        text: str,
+        conversation_id: str | None = None,
+        parent_id: str | None = None,
+        cancel: threading.Event | None = None,
+        sampling: SamplingParams | None = None,
+        use_memory: bool | None = None,
+        use_card: bool | None = None,
+    ) -> Iterator[Event]:
+        """Answer `text` under `parent_id` (default: the head of the conversation; None and no id: a new one).
+
+        AttuneError at once when there is nothing to answer; later trouble is a TurnFailed event. Iterate
+        in a worker thread; set `cancel` to stop the reply, which is kept. `use_*` None means the settings.
+        """
+        cleaned, changed = prompt.clean(text)
+        if conversation_id is not None and parent_id is None:
+            parent_id = self.runtime.journal.conversation(conversation_id).head_id
+        elif parent_id is not None and conversation_id is None:
+            conversation_id = self.runtime.journal.message(parent_id).conversation_id
+        return self._turn(
+            cleaned, changed, conversation_id, parent_id, cancel, sampling, use_memory, use_card
+        )
+
+    def regenerate(
+        self, reply_id: str, cancel: threading.Event | None = None, sampling: SamplingParams | None = None
+    ) -> Iterator[Event]:
+        """Another reply to the same prompt, beside `reply_id`; the events of a turn without TurnStarted."""
+        journal = self.runtime.journal
+        old = journal.generation(reply_id)
+        reply = journal.message(reply_id)
+        if reply.parent_id is None:
+            raise AttuneError("This reply answers nothing, so it cannot be made again.")
+        path = journal.path(reply.parent_id)
+        source = next(message for message in reversed(path) if message.role == "user")
+        return self._guarded(
+            self._answer(
+                path[-1], source, cancel, sampling, bool(old.recalled) or None, None, list(old.recalled)
+            )
+        )
+
+    def edit_user(
+        self,
+        message_id: str,
+        text: str,
+        cancel: threading.Event | None = None,
+        sampling: SamplingParams | None = None,
+    ) -> Iterator[Event]:
+        """A new branch: `text` in place of the user message `message_id`, and its answer."""
+        old = self.runtime.journal.message(message_id)
+        if old.role != "user":
+            raise AttuneError("Only your own messages can be edited into a new branch.")
+        cleaned, changed = prompt.clean(text)
+        return self._turn(cleaned, changed, old.conversation_id, old.parent_id, cancel, sampling, None, None)
+
+    # --- one turn ------------------------------------------------------------------------------
+
+    def _turn(
+        self,
+        text: str,
+        changed: bool,
+        conversation_id: str | None,
+        parent_id: str | None,
+        cancel: threading.Event | None,
+        sampling: SamplingParams | None,
+        use_memory: bool | None,
+        use_card: bool | None,
+    ) -> Iterator[Event]:
+        journal = self.runtime.journal
+        try:
+            if conversation_id is None:
+                conversation_id = journal.start_conversation().id
+            user = journal.add_user(conversation_id, parent_id, text)
+        except AttuneError as wrong:
+            yield TurnFailed(str(wrong))
+            return
+        yield TurnStarted(user)
+        if changed:
+            yield Notice("Invisible control characters were taken out of your message.")
+        yield from self._guarded(self._answer(user, user, cancel, sampling, use_memory, use_card))
+
+    def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The edge of the loop: an error becomes one sentence, and the log has the rest."""
+        try:
+            yield from events
+        except AttuneError as wrong:
+            log.warning("turn failed: %s", wrong)
+            yield TurnFailed(str(wrong))
+        except Exception as wrong:
+            log.exception("turn failed")
+            yield TurnFailed(
+                f"The reply failed ({type(wrong).__name__}); what was said is kept, and the log has more: "
+                f"{self.runtime.log_file}."
+            )
+
+    def _answer(
+        self,
+        leaf: Message,
+        source: Message,
+        cancel: threading.Event | None,
+        sampling: SamplingParams | None,
+        use_memory: bool | None,
+        use_card: bool | None,
+        recalled: list[Recalled] | None = None,
+    ) -> Iterator[Event]:
+        runtime, settings = self.runtime, self.runtime.settings
+        with_memory = settings.memory if use_memory is None else use_memory
+        with_card = settings.card if use_card is None else use_card
+        policy = runtime.policy
+        with runtime.speaking():
+            policy = runtime.policy
+            for text in runtime.take_notices():
+                yield Notice(text)
+            if recalled is None:
+                recalled = (
+                    list(runtime.recall.search(source.content, k=settings.recall_k)) if with_memory else []
+                )
+                runtime.journal.set_sent(source.id, prompt.with_memories(source.content, recalled))
+            yield RecallDone(tuple(recalled))
+            turn = Turn(
+                policy=policy,
+                sampling=sampling or settings.sampling(),
+                cancel=cancel or threading.Event(),
+                card_lines=tuple(runtime.card.active_lines()) if with_card else (),
+                source=source,
+                use_memory=with_memory,
+                tools=tools_for(policy),
+                recalled=recalled,
+                leaf=leaf,
+            )
+            yield from self._rounds(turn)
+
+    def _rounds(self, turn: Turn) -> Iterator[Event]:
+        for round_number in range(MAX_TOOL_ROUNDS + 1):
+            fitted = yield from self._fit(turn)
+            drawn = yield from self._draw(turn, fitted)
+            calls = drawn.calls if round_number < MAX_TOOL_ROUNDS else ()
+            reply, generation = self._keep(turn, fitted, drawn.text, drawn.generated, calls)
+            if not calls:
+                if drawn.calls:
+                    yield Notice(f"The tools were used {MAX_TOOL_ROUNDS} times; the reply stops there.")
+                elif drawn.generated.finish_reason == "length":
+                    yield Notice(
+                        "The reply reached its longest length; ask to go on, or raise max_new_tokens."
+                    )
+                self.runtime.context_used = len(generation.prompt_ids) + len(generation.completion_ids)
+                yield ReplyDone(reply, generation, self.runtime.context_used)
+                return
+            for call in calls:
+                yield from self._use_tool(turn, call)
+
+    def _fit(self, turn: Turn) -> Generator[Event, None, prompt.Fitted]:
+        """The messages of this round within the context; TooLong leaves the head where it was."""
+        assert turn.leaf is not None
+        journal, policy = self.runtime.journal, turn.policy
+        reserve = min(turn.sampling.max_new_tokens, policy.context_length // 4)
+        limit = policy.context_length - reserve
+        system = prompt.system_text(turn.card_lines)
+
+        def lay_out(unanswered: bool) -> prompt.Fitted:
+            assert turn.leaf is not None
+            told = prompt.history(journal.path(turn.leaf.id), unanswered)
+            return prompt.fit(system, told, lambda some: policy.count_tokens(some, turn.tools), limit)
+
+        try:
+            try:
+                fitted = lay_out(unanswered=True)
+            except prompt.TooLong:
+                fitted = lay_out(unanswered=False)
+        except prompt.TooLong:
+            try:
+                if not turn.recalled or turn.leaf.id != turn.source.id:
+                    raise
+                journal.set_sent(turn.source.id, turn.source.content)
+                turn.recalled.clear()
+                fitted = lay_out(unanswered=False)
+                yield Notice("The recalled memories were left out to make room for your message.")
+            except prompt.TooLong:
+                # The text stays in the tree; the conversation goes on from before it.
+                if turn.leaf.id == turn.source.id:
+                    journal.set_head(turn.source.conversation_id, turn.source.parent_id)
+                raise
+        if fitted.left_out > self._left_out.get(turn.source.conversation_id, 0):
+            many = f"{fitted.left_out} oldest turns were" if fitted.left_out > 1 else "oldest turn was"
+            yield Notice(f"The {many} left out of the prompt: the conversation is longer than the context.")
+        self._left_out[turn.source.conversation_id] = fitted.left_out
+        return fitted
+
+    def _draw(self, turn: Turn, fitted: prompt.Fitted) -> Generator[Event, None, Drawn]:
+        """Stream one generation. What was said is kept when it breaks off, and then the reason is raised."""
+        visible, raw = ToolCallFilter(), ""
+        room = max(turn.policy.context_length - fitted.tokens, 1)
+        sampling = replace(turn.sampling, max_new_tokens=min(turn.sampling.max_new_tokens, room))
+        stream = turn.policy.stream(fitted.messages, sampling, turn.tools, turn.cancel)
+        generated: Generated | None = None
+        try:
+            for item in stream:
+                if isinstance(item, TokenChunk):
+                    raw += item.text
+                    if shown := visible.feed(item.text):
+                        yield TextDelta(shown)
+                else:
+                    generated = item
+        except (GeneratorExit, KeyboardInterrupt):
+            turn.cancel.set()
+            last = next((item for item in stream if isinstance(item, Generated)), None)
+            self._keep(turn, fitted, visible.finish()[1], last or broken(turn, raw, "cancelled"), ())
+            raise
+        except Exception:
+            if raw.strip():
+                self._keep(turn, fitted, visible.finish()[1], broken(turn, raw, "error"), ())
+            raise
+        if generated is None:
+            raise AttuneError("The model stopped without a reply; try again.")
+        rest, text, calls = visible.finish()
+        if rest:
+            yield TextDelta(rest)
+        return Drawn(text, () if generated.finish_reason == "cancelled" else tuple(calls), generated)
+
+    def _use_tool(self, turn: Turn, call: dict[str, Any]) -> Iterator[Event]:
+        assert turn.leaf is not None
+        name, arguments = str(call.get("name", "")), dict(call.get("arguments") or {})
+        yield ToolStarted(name, arguments)
+        context = ToolContext(self.runtime, source_message_id=turn.source.id)
+        permission = Permission(self.runtime.settings.tools_allowed, self.runtime.ask_permission)
+        try:
+            if not turn.use_memory and name in ("remember", "recall"):
+                raise ToolError("The memory is switched off.")
+            result, ok = execute(name, arguments, context, permission), True
+        except AttuneError as wrong:
+            result, ok = str(wrong), False
+        seen = {memory.memory_id for memory in turn.recalled}
+        turn.recalled += [memory for memory in context.recalled if memory.memory_id not in seen]
+        turn.leaf = self.runtime.journal.add_tool(
+            turn.leaf.conversation_id, turn.leaf.id, result, tool_name=name
+        )
+        yield ToolFinished(name, arguments, result, ok)
+
+    def _keep(
+        self,
+        turn: Turn,
+        fitted: prompt.Fitted,
+        text: str,
+        generated: Generated,
+        calls: tuple[dict[str, Any], ...],
+    ) -> tuple[Message, Generation]:
+        """Write the reply and how it came about; durable on return."""
+        assert turn.leaf is not None
+        generation = turn.generation(fitted, generated)
+        reply = self.runtime.journal.add_reply(
+            turn.leaf.conversation_id, turn.leaf.id, text, generation, tool_calls=calls
+        )
+        turn.leaf = reply
+        return reply, replace(generation, reply_id=reply.id)

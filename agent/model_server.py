@@ -1,0 +1,156 @@
+"""The child's side of `model_host`: holds the models and answers requests, a JSON object a line.
+
+Two lanes, so that a memory search never waits for a reply: one thread for the policies, one for the
+embedder. A third kind of thread loads, so that the old model speaks while the new one comes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from memory.errors import AttuneError
+from policies.policy import SamplingParams, TokenChunk
+
+log = logging.getLogger("attune.server")
+Request = dict[str, Any]
+LANES = {"embed": "embedder", "load": "loader"}
+
+
+class Server:
+    """One per child. `out` takes the answers."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._writing = threading.Lock()
+        self._policies: dict[str, Any] = {}
+        self._embedders: dict[str | None, Any] = {}
+        self._cancels: dict[int, threading.Event] = {}
+        self._lanes: dict[str, queue.SimpleQueue[Request]] = {}
+
+    def accept(self, request: Request) -> None:
+        """Called by the reading thread: cancels take effect here, everything else goes to its lane."""
+        if request["op"] == "cancel":
+            if waiting := self._cancels.get(request["target"]):
+                waiting.set()
+            return
+        self._cancels[request["id"]] = threading.Event()
+        lane = LANES.get(request["op"], "policy")
+        if lane not in self._lanes:
+            self._lanes[lane] = queue.SimpleQueue()
+            threading.Thread(target=self._work, args=(self._lanes[lane],), name=lane, daemon=True).start()
+        self._lanes[lane].put(request)
+
+    def _work(self, lane: queue.SimpleQueue[Request]) -> None:
+        while True:
+            request = lane.get()
+            number = request["id"]
+            try:
+                value = self._operation(request["op"])(request)
+            except AttuneError as wrong:
+                self._say(number, error=str(wrong))
+            except Exception as wrong:
+                log.exception("%s failed", request["op"])
+                self._say(
+                    number,
+                    error=f"The model failed ({type(wrong).__name__}: {_first_line(wrong)}); try again.",
+                )
+            else:
+                self._say(number, value=value, last=True)
+            finally:
+                self._cancels.pop(number, None)
+
+    def _operation(self, op: str) -> Callable[[Request], Any]:
+        return {
+            "load": self._load,
+            "release": self._release,
+            "count": self._count,
+            "stream": self._stream,
+            "generate": self._generate,
+            "swap": self._swap,
+            "embed": self._embed,
+        }[op]
+
+    def _say(self, number: int, **parts: Any) -> None:
+        line = json.dumps({"id": number, **parts})
+        try:
+            with self._writing:
+                self._out.write(line + "\n")
+                self._out.flush()
+        except OSError:
+            os._exit(0)  # nobody listens any more
+
+    def _load(self, request: Request) -> int:
+        from policies.base_models import BaseSpec
+        from policies.language_policy import LanguagePolicy
+
+        number, spec = request["id"], BaseSpec(**request["spec"])
+        self._say(number, progress=[0.2, f"loading {spec.name}"])
+        policy = LanguagePolicy(spec, device=request["device"])
+        self._policies[request["handle"]] = policy
+        self._say(number, progress=[1.0, f"{spec.name} is loaded"])
+        return policy.context_length
+
+    def _release(self, request: Request) -> None:
+        policy = self._policies.pop(request["handle"], None)
+        if policy is not None:
+            policy.close()
+
+    def _policy(self, request: Request) -> Any:
+        return self._policies[request["handle"]]
+
+    def _count(self, request: Request) -> int:
+        return self._policy(request).count_tokens(request["messages"], request["tools"])
+
+    def _stream(self, request: Request) -> Any:
+        sampling = SamplingParams(**request["sampling"])
+        cancel = self._cancels[request["id"]]
+        for item in self._policy(request).stream(request["messages"], sampling, request["tools"], cancel):
+            if isinstance(item, TokenChunk):
+                self._say(request["id"], chunk=item.text)
+            else:
+                return asdict(item)
+        raise AttuneError("The model stopped without a reply; try again.")
+
+    def _generate(self, request: Request) -> list[dict[str, Any]]:
+        sampling = SamplingParams(**request["sampling"])
+        made = self._policy(request).generate(request["batch"], sampling, request["tools"])
+        return [asdict(one) for one in made]
+
+    def _swap(self, request: Request) -> None:
+        self._policy(request).swap(request["version"], request["path"])
+
+    def _embed(self, request: Request) -> list[list[float]]:
+        from memory.embedder import load_embedder
+
+        setting = request["setting"]
+        if setting not in self._embedders:
+            self._embedders[setting] = load_embedder(setting)
+        return [
+            [float(value) for value in vector] for vector in self._embedders[setting].embed(request["texts"])
+        ]
+
+
+def serve() -> None:
+    """Answer until stdin closes. Whatever libraries print goes to stderr, never between the answers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    server = Server(out)
+    for line in sys.stdin:
+        server.accept(json.loads(line))
+    # At once, and not through interpreter shutdown: a lane may be deep inside a forward pass.
+    os._exit(0)
+
+
+def _first_line(wrong: Exception) -> str:
+    return (str(wrong).splitlines() or [""])[0][:200]

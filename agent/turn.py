@@ -1,0 +1,82 @@
+"""What one turn carries from round to round, and how a generation is written down."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent import prompt
+from agent.tools import TOOLS
+from memory.records import Generation, Message, Recalled
+from policies.policy import Generated, Policy, SamplingParams
+
+SCHEMAS = tuple(tool.schema() for tool in TOOLS)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What stays the same during one turn, and what its tool rounds add to."""
+
+    policy: Policy
+    sampling: SamplingParams
+    cancel: threading.Event
+    card_lines: tuple[str, ...]
+    source: Message
+    use_memory: bool
+    tools: tuple[dict[str, Any], ...]
+    recalled: list[Recalled] = field(default_factory=list)
+    leaf: Message | None = None
+
+    def generation(self, fitted: prompt.Fitted, generated: Generated) -> Generation:
+        """How the newest reply of the turn came about, for the journal."""
+        return Generation(
+            reply_id="",
+            base=self.policy.base,
+            adapter=generated.adapter,
+            messages=tuple(fitted.messages),
+            prompt_text=generated.prompt_text,
+            prompt_ids=generated.prompt_ids,
+            completion_ids=generated.completion_ids,
+            sampling={
+                "temperature": self.sampling.temperature,
+                "top_p": self.sampling.top_p,
+                "max_new_tokens": self.sampling.max_new_tokens,
+                "seed": self.sampling.seed,
+            },
+            recalled=tuple(self.recalled),
+            card_lines=self.card_lines,
+            tools=self.tools,
+            finish_reason=generated.finish_reason,
+            first_token_ms=generated.first_token_ms,
+            total_ms=generated.total_ms,
+            reused_tokens=generated.reused_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    text: str
+    calls: tuple[dict[str, Any], ...]
+    generated: Generated
+
+
+def tools_for(policy: Policy) -> tuple[dict[str, Any], ...]:
+    """The tools, unless their schemas alone would fill a third of a very small context."""
+    system = [{"role": "system", "content": prompt.PERSONA}, {"role": "user", "content": "Hi."}]
+    return SCHEMAS if policy.count_tokens(system, SCHEMAS) <= policy.context_length // 3 else ()
+
+
+def broken(turn: Turn, raw: str, reason: str) -> Generated:
+    """What is known of a generation that never came to its end: the words, and no tokens."""
+    return Generated(
+        text=raw,
+        prompt_text="",
+        prompt_ids=(),
+        completion_ids=(),
+        adapter=turn.policy.adapter,
+        finish_reason=reason,
+        first_token_ms=0.0,
+        total_ms=0.0,
+        reused_tokens=0,
+    )

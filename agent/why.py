@@ -1,0 +1,46 @@
+"""Why a reply reads as it does: what was shown to the model, and what had trained it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from memory.journal import Journal
+from memory.preferences import PreferenceCard
+from memory.records import CardLine, Feedback, Generation, Message
+from policies.adapters import AdapterRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What a reply was made of. `card` holds the lines it was shown, with today's evidence."""
+
+    message: Message
+    generation: Generation
+    card: tuple[CardLine, ...]
+    adapter: dict[str, Any] | None
+    rating: Feedback | None
+
+
+def explain(journal: Journal, card: PreferenceCard, registry: AdapterRegistry, reply_id: str) -> Why:
+    """Everything behind a reply. NotFound when there is no such reply."""
+    generation = journal.generation(reply_id)
+    shown = set(generation.card_lines)
+    adapter: dict[str, Any] | None = None
+    if generation.adapter is not None:
+        adapter = {"version": generation.adapter}
+        for known in registry.list():
+            if known.version == generation.adapter:
+                adapter |= {
+                    "status": known.status,
+                    "algorithm": known.algorithm,
+                    "signals": known.signals,
+                    "report": known.report,
+                }
+    return Why(
+        message=journal.message(reply_id),
+        generation=generation,
+        card=tuple(line for line in card.lines() if line.text in shown),
+        adapter=adapter,
+        rating=journal.effective(reply_id),
+    )

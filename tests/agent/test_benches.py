@@ -1,0 +1,90 @@
+"""The product behind the Protocols of the benches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.benches.learning import BenchLearner
+from agent.benches.serving import RunningAgent
+from agent.runtime import Runtime
+from memory.errors import AttuneError
+from tests.agent.scripted import ScriptedPolicy, scripted_runtime
+from tests.policies.tiny_models import make_model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_model(tmp_path_factory.mktemp("bench") / "tiny", max_position_embeddings=4096))
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTUNE_MAX_NEW_TOKENS", "12")
+
+
+@pytest.mark.parametrize(
+    ("arm", "card"), [("base", False), ("card", True), ("weights", False), ("all", True)]
+)
+def test_an_arm_uses_what_its_name_says(tiny: str, arm: str, card: bool) -> None:
+    learner = BenchLearner(arm, 0, tiny)
+    try:
+        learner.runtime.card.pin("brief")
+        reply_id, _ = learner.reply("Tell me about trees.")
+        learner.rate(reply_id, 1)
+        generation = learner.runtime.journal.generation(reply_id)
+        assert generation.card_lines == (("Keep replies brief.",) if card else ())
+        feedback = learner.runtime.journal.effective(reply_id)
+        assert feedback is not None
+        assert feedback.source == "simulated person"
+    finally:
+        learner.close()
+
+
+def test_held_out_replies_are_repeatable_and_leave_no_trace(tiny: str) -> None:
+    one, other = BenchLearner("base", 0, tiny), BenchLearner("base", 0, tiny)
+    try:
+        texts = one.replies(["What is bread?", "Tell me about trees."], seed=3)
+        assert other.replies(["What is bread?", "Tell me about trees."], seed=3) == texts
+        assert one.runtime.journal.conversations() == []
+        assert 0.0 <= one.skill_score() <= 1.0
+    finally:
+        one.close()
+        other.close()
+
+
+def test_an_arm_that_does_not_train_makes_no_adapter(tiny: str) -> None:
+    learner = BenchLearner("card", 0, tiny)
+    try:
+        learner.rate(learner.reply("Hello.")[0], 1)
+        learner.update()
+        assert learner.runtime.registry.list() == []
+    finally:
+        learner.close()
+
+
+def test_the_running_agent_times_a_turn(tmp_path: Path) -> None:
+    runtime = scripted_runtime(tmp_path, ScriptedPolicy("One two three."), memory=False)
+    try:
+        agent = RunningAgent(runtime)
+        agent.prime(["a", "b"])
+        assert [event.value for event in runtime.journal.feedback()] == [-1, 1]
+        agent.new_conversation()
+        turn = agent.turn("Hello.")
+        assert turn.tokens == 3
+        assert 0 < turn.first_token_ms <= turn.total_ms
+        agent.turn("Again.")
+        assert len(runtime.journal.conversations()) == 3
+        assert not agent.training_running()
+    finally:
+        runtime.close()
+
+
+def test_a_turn_that_fails_raises(tmp_path: Path) -> None:
+    runtime: Runtime = scripted_runtime(tmp_path, ScriptedPolicy("x", context_length=4), memory=False)
+    try:
+        with pytest.raises(AttuneError, match="at most"):
+            RunningAgent(runtime).turn("word " * 50)
+    finally:
+        runtime.close()

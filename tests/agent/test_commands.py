@@ -1,0 +1,115 @@
+"""Slash commands, without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent import commands
+from agent.commands import CommandContext
+from agent.events import ReplyDone
+from agent.runtime import Runtime
+from memory.errors import AttuneError
+
+Make = Callable[..., Runtime]
+
+
+@pytest.fixture
+def runtime(make_runtime: Make) -> Runtime:
+    return make_runtime("First.", "Second.")
+
+
+def talk(runtime: Runtime) -> tuple[CommandContext, str]:
+    done = next(event for event in runtime.loop.turn("Hello.") if isinstance(event, ReplyDone))
+    return CommandContext(conversation_id=done.message.conversation_id), done.message.id
+
+
+def test_completion() -> None:
+    assert [name for name, _ in commands.completions("/me")] == ["/memory"]
+    everything = commands.completions("/")
+    assert len(everything) == len(commands.COMMANDS)
+    assert all(text for _, text in everything)
+    assert commands.completions("/zzz") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"), [("/hlep", "/help"), ("/regen", "/regenerate"), ("/xyzzy", "/help lists")]
+)
+def test_an_unknown_command_names_the_closest(runtime: Runtime, line: str, hint: str) -> None:
+    with pytest.raises(AttuneError, match=hint):
+        commands.run(runtime, line, CommandContext())
+
+
+def test_help_lists_all(runtime: Runtime) -> None:
+    text = commands.run(runtime, "/help", CommandContext()).text
+    assert all(command.name in text for command in commands.COMMANDS)
+
+
+@pytest.mark.parametrize("line", ["/good", "/why", "/copy", "/regenerate", "/pick", "/undo", "/edit Better."])
+def test_without_a_reply_there_is_a_sentence(runtime: Runtime, line: str) -> None:
+    with pytest.raises(AttuneError):
+        commands.run(runtime, line, CommandContext())
+
+
+def test_ratings(runtime: Runtime) -> None:
+    context, reply = talk(runtime)
+    result = commands.run(runtime, "/bad far too long", context)
+    assert (result.action, result.argument) == ("rated", reply)
+    feedback = runtime.journal.effective(reply)
+    assert feedback is not None
+    assert (feedback.value, feedback.why) == (-1, "far too long")
+    commands.run(runtime, "/undo", context)
+    assert runtime.journal.effective(reply) is None
+    with pytest.raises(AttuneError, match="no rating to take back"):
+        commands.run(runtime, "/undo", context)
+    commands.run(runtime, "/good", CommandContext(reply_id=reply))
+    assert runtime.journal.effective(reply).value == 1  # type: ignore[union-attr]
+
+
+def test_regenerate_pick_edit_copy(runtime: Runtime) -> None:
+    context, first = talk(runtime)
+    assert commands.run(runtime, "/regenerate", context).argument == first
+    with pytest.raises(AttuneError, match="only one reply"):
+        commands.run(runtime, "/pick", context)
+    list(runtime.loop.regenerate(first))
+    picked = commands.run(runtime, "/pick", context)
+    assert picked.argument != first
+    assert runtime.journal.feedback(picked.argument)[0].other_id == first
+    assert commands.run(runtime, "/copy", context).argument == "Second."
+    commands.run(runtime, "/edit A better one.", context)
+    assert runtime.journal.feedback(picked.argument)[-1].text == "A better one."
+
+
+def test_card_memory_policy_model(runtime: Runtime) -> None:
+    nowhere = CommandContext()
+    assert "empty" in commands.run(runtime, "/card", nowhere).text
+    commands.run(runtime, "/card pin brief", nowhere)
+    assert "+ Keep replies brief." in commands.run(runtime, "/card", nowhere).text
+    commands.run(runtime, "/card strike brief", nowhere)
+    commands.run(runtime, "/card reset brief", nowhere)
+    assert runtime.card.active_lines() == []
+    runtime.recall.remember("The dog is called Fitzo.")
+    assert "Fitzo" in commands.run(runtime, "/memory dog", nowhere).text
+    assert commands.run(runtime, "/memory", nowhere).action == "memory"
+    assert "no adapter yet" in commands.run(runtime, "/policy", nowhere).text
+    with pytest.raises(AttuneError, match="no adapter"):
+        commands.run(runtime, "/policy use v7", nowhere)
+    assert "scripted speaks" in commands.run(runtime, "/model", nowhere).text
+    result = commands.run(runtime, "/model sprout", nowhere)
+    assert (result.action, result.argument) == ("model", "")
+    with pytest.raises(AttuneError, match="/train kto"):
+        commands.run(runtime, "/train ppo", nowhere)
+    assert "No update" in commands.run(runtime, "/train cancel", nowhere).text
+
+
+def test_export(runtime: Runtime, tmp_path: Path) -> None:
+    talk(runtime)
+    commands.run(runtime, f"/export {tmp_path / 'talk.md'}", CommandContext())
+    assert "First." in (tmp_path / "talk.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", ["/new", "/sessions", "/quit", "/exit"])
+def test_what_only_a_face_can_do(runtime: Runtime, line: str) -> None:
+    assert commands.run(runtime, line, CommandContext()).action in ("new", "sessions", "quit")

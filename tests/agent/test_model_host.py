@@ -1,0 +1,190 @@
+"""The model in its child process: it speaks as it does here, can be stopped, and may die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from agent.events import ReplyDone, TurnFailed
+from agent.model_host import HostError, ModelHost
+from agent.remote import RemotePolicy
+from agent.runtime import Runtime
+from memory.errors import AttuneError
+from policies.base_models import BaseSpec, resolve
+from policies.language_policy import LanguagePolicy
+from policies.policy import Generated, Policy, SamplingParams, TokenChunk
+from tests.policies.tiny_models import make_adapter, make_model
+
+HELLO = [{"role": "user", "content": "Tell me about trees."}]
+GREEDY = SamplingParams(temperature=0.0, max_new_tokens=12)
+
+
+def until(ready: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> BaseSpec:
+    return resolve(str(make_model(tmp_path_factory.mktemp("host") / "tiny", max_position_embeddings=4096)))
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[ModelHost]:
+    made = ModelHost()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def remote(host: ModelHost, spec: BaseSpec) -> RemotePolicy:
+    stages: list[tuple[float, str]] = []
+    policy = RemotePolicy(host, spec, device="cpu", progress=lambda part, stage: stages.append((part, stage)))
+    assert [part for part, _ in stages] == sorted(part for part, _ in stages)
+    assert stages[-1] == (1.0, f"{spec.name} is loaded")
+    return policy
+
+
+def test_the_child_says_what_the_policy_here_says(remote: RemotePolicy, spec: BaseSpec) -> None:
+    here = LanguagePolicy(spec, device="cpu")
+    assert isinstance(remote, Policy)
+    assert remote.context_length == here.context_length
+    assert remote.count_tokens(HELLO) == here.count_tokens(HELLO)
+    *chunks, last = list(remote.stream(HELLO, GREEDY))
+    *_, expected = list(here.stream(HELLO, GREEDY))
+    assert isinstance(last, Generated)
+    assert isinstance(expected, Generated)
+    assert (last.text, last.prompt_ids, last.completion_ids) == (
+        expected.text,
+        expected.prompt_ids,
+        expected.completion_ids,
+    )
+    assert "".join(chunk.text for chunk in chunks if isinstance(chunk, TokenChunk)) == last.text
+    assert [one.text for one in remote.generate([HELLO, HELLO], GREEDY)] == [last.text] * 2
+
+
+def test_cancel_stops_a_reply_soon(remote: RemotePolicy) -> None:
+    cancel = threading.Event()
+    stream = remote.stream(HELLO, SamplingParams(temperature=2.0, max_new_tokens=3500), cancel=cancel)
+    for item in stream:
+        if isinstance(item, Generated):
+            break
+        cancel.set()
+    assert isinstance(item, Generated)
+    assert item.finish_reason in ("cancelled", "stop")
+    assert len(item.completion_ids) < 3500
+
+
+def test_an_abandoned_reply_does_not_block_the_next(remote: RemotePolicy) -> None:
+    stream = remote.stream(HELLO, SamplingParams(temperature=2.0, max_new_tokens=3500))
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert isinstance(list(remote.stream(HELLO, GREEDY))[-1], Generated)
+
+
+def test_an_adapter_is_put_on_and_survives_a_crash(
+    remote: RemotePolicy, host: ModelHost, spec: BaseSpec, tmp_path: Path
+) -> None:
+    folder = make_adapter(tmp_path / "lora", Path(spec.path), seed=3)
+    plain = list(remote.stream(HELLO, GREEDY))[-1].text
+    remote.swap("v1", str(folder))
+    adapted = list(remote.stream(HELLO, GREEDY))[-1]
+    assert isinstance(adapted, Generated)
+    assert (adapted.adapter, remote.adapter) == ("v1", "v1")
+    assert adapted.text != plain
+
+    stream = remote.stream(HELLO, SamplingParams(temperature=2.0, max_new_tokens=3500))
+    next(stream)
+    assert host.pid is not None
+    os.kill(host.pid, signal.SIGKILL)
+    with pytest.raises(HostError, match="ended unexpectedly"):
+        list(stream)
+    again = list(remote.stream(HELLO, GREEDY))[-1]
+    assert isinstance(again, Generated)
+    assert (again.adapter, again.text) == ("v1", adapted.text)
+    remote.swap(None)
+    assert list(remote.stream(HELLO, GREEDY))[-1].text == plain
+
+
+def test_the_sentence_of_the_child_arrives(host: ModelHost, remote: RemotePolicy, tmp_path: Path) -> None:
+    with pytest.raises(AttuneError, match="adapter"):
+        remote.swap("v9", str(tmp_path / "nowhere"))
+    assert remote.adapter is None
+    with pytest.raises(AttuneError, match=r"cannot be loaded|lacks|damaged"):
+        RemotePolicy(host, BaseSpec("gone", str(tmp_path / "gone"), ""))
+    assert isinstance(list(remote.stream(HELLO, GREEDY))[-1], Generated)
+
+
+def test_a_runtime_with_its_model_in_the_child(spec: BaseSpec, tmp_path: Path) -> None:
+    stages: list[str] = []
+    runtime = Runtime.open(
+        tmp_path / "home", in_process=False, model=spec.path, memory=False, max_new_tokens=8
+    )
+    try:
+        assert not runtime.ready
+        runtime.warm(lambda part, stage: stages.append(stage))
+        assert runtime.ready
+        assert stages[-1] == "ready"
+        [done] = [one for one in runtime.loop.turn("Hello.") if isinstance(one, ReplyDone)]
+        assert runtime.journal.generation(done.message.id).base == spec.name
+        status = runtime.learning_status()
+        assert (status.model, status.adapter, status.context_length) == (spec.name, None, 4096)
+        assert status.context_used == done.context_tokens > 0
+
+        events = runtime.loop.turn("Hello again.", done.message.conversation_id)
+        next(events)
+        os.kill(runtime.host.pid, signal.SIGKILL)
+        until(lambda: runtime.host.pid is None)
+        rest = list(events)
+        # It starts anew for this very turn, as nothing had been said yet.
+        assert any(isinstance(one, ReplyDone) for one in rest)
+        assert not any(isinstance(one, TurnFailed) for one in rest)
+    finally:
+        runtime.close()
+
+
+def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    program = (
+        "import time, agent.model_host as m\n"
+        "host = m.ModelHost(); host.ensure(); print(host.pid, flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_closed_is_closed() -> None:
+    host = ModelHost()
+    host.ensure()
+    host.close()
+    host.close()
+    assert host.pid is None
+    with pytest.raises(HostError, match="start Attune again"):
+        host.ensure()
+
+
+def test_the_parent_loads_no_torch(spec: BaseSpec, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from agent.runtime import Runtime\n"
+        f"r = Runtime.open({str(tmp_path / 'home')!r}, in_process=False, model={spec.path!r}, memory=False)\n"
+        "r.warm(); list(r.loop.turn('Hi.')); r.learning_status(); r.close()\n"
+        "print(sorted({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,188 @@
+"""Ratings, the learning clock and adapters, through the runtime; no model is needed for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.events import Notice, ReplyDone
+from agent.learning_clock import surely_worse
+from agent.runtime import Runtime
+from memory.errors import AttuneError
+from policies.base_models import resolve
+from policies.update import update_lock
+from tests.policies.tiny_models import make_adapter, make_model
+
+Make = Callable[..., Runtime]
+
+
+def speak(runtime: Runtime, text: str = "Hello.") -> ReplyDone:
+    return next(event for event in runtime.loop.turn(text) if isinstance(event, ReplyDone))
+
+
+@pytest.fixture(scope="module")
+def lora(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("lora")
+    spec = resolve(str(make_model(folder / "tiny")))
+    meta = {"base": "scripted", "base_sha256": spec.sha256, "algorithm": "kto", "signals": 0}
+    return make_adapter(folder / "adapter", folder / "tiny"), meta
+
+
+def test_a_thumb_moves_card_and_usefulness_at_once(make_runtime: Make) -> None:
+    runtime = make_runtime("Fitzo is a good dog.")
+    memory = runtime.recall.remember("The dog is called Fitzo.")
+    reply = speak(runtime, "What is the dog called?").message.id
+    runtime.rate(reply, 1)
+    assert runtime.facts.get(memory.id).usefulness > 0.5
+    assert any(line.evidence for line in runtime.card.lines())
+    runtime.rate(reply, 0)
+    assert runtime.facts.get(memory.id).usefulness == 0.5
+    assert not any(line.evidence for line in runtime.card.lines())
+
+
+def test_why_explains_a_reply(make_runtime: Make) -> None:
+    runtime = make_runtime("Fitzo.")
+    memory = runtime.recall.remember("The dog is called Fitzo.")
+    runtime.card.pin("brief")
+    reply = speak(runtime, "What is the dog called?").message.id
+    runtime.rate(reply, 1, "right")
+    why = runtime.why(reply)
+    assert [one.memory_id for one in why.generation.recalled] == [memory.id]
+    assert [line.feature for line in why.card] == ["brief"]
+    assert why.adapter is None
+    assert why.rating is not None
+    assert (why.rating.value, why.rating.why) == (1, "right")
+    with pytest.raises(AttuneError, match="No reply"):
+        runtime.why("foreign")
+
+
+def test_the_clock_counts_and_waits_for_idleness(make_runtime: Make) -> None:
+    runtime = make_runtime("Hello.", update_after=2, idle_seconds=20)
+    assert runtime.learning_status().ratings_until_update == 2
+    first, second = speak(runtime).message.id, speak(runtime).message.id
+    runtime.rate(first, 1)
+    runtime.rate(first, -1)
+    assert runtime.learning_status().ratings_until_update == 1
+    assert not runtime.maybe_update(idle_seconds=1000)
+    runtime.rate(second, 1)
+    assert runtime.learning_status().ratings_until_update == 0
+    assert not runtime.maybe_update(idle_seconds=19)
+
+
+def test_an_update_in_another_process_is_a_sentence_and_not_tried_again(make_runtime: Make) -> None:
+    runtime = make_runtime("Hello.", update_after=1, idle_seconds=0)
+    runtime.rate(speak(runtime).message.id, 1)
+    with update_lock(runtime.home):
+        with pytest.raises(AttuneError, match="Another process is training"):
+            runtime.maybe_update(idle_seconds=1)
+        assert not runtime.maybe_update(idle_seconds=1)
+    assert not runtime.clock.updating
+
+
+def test_an_update_that_fails_is_told_once_and_can_be_cancelled(make_runtime: Make, tmp_path: Path) -> None:
+    runtime = make_runtime("Hello.", model=str(tmp_path / "nowhere"))
+    for number in range(8):
+        runtime.rate(speak(runtime).message.id, 1 if number % 2 else -1)
+    runtime.start_update()
+    assert runtime.clock.updating
+    with pytest.raises(AttuneError, match="training already"):
+        runtime.start_update()
+    news: list[Any] = []
+    deadline = time.monotonic() + 120
+    while runtime.clock.updating:
+        assert time.monotonic() < deadline
+        news += runtime.poll_update()
+        time.sleep(0.02)
+    assert [one.kind for one in news if one.kind != "progress"] == ["failed"]
+    assert "no folder" in news[-1].text
+    assert runtime.poll_update() == []
+    assert not runtime.cancel_update()
+    assert not runtime.maybe_update(idle_seconds=1000)
+
+
+def test_a_swap_falls_between_two_replies(make_runtime: Make, lora: tuple[Path, dict[str, Any]]) -> None:
+    folder, meta = lora
+    runtime = make_runtime("One two three.")
+    version = runtime.registry.add(folder, {**meta, "status": "promoted"}).version
+    events = runtime.loop.turn("Hello.")
+    next(events)
+    next(events)
+    assert runtime.use(version) == version
+    assert runtime.policy.swaps == []  # type: ignore[attr-defined]
+    done = next(event for event in events if isinstance(event, ReplyDone))
+    list(events)
+    assert done.generation.adapter is None
+    assert speak(runtime).generation.adapter == version
+    assert runtime.rollback() is None
+    assert runtime.policy.adapter is None
+
+
+def test_a_provisional_adapter_that_is_clearly_worse_goes_by_itself(
+    make_runtime: Make, lora: tuple[Path, dict[str, Any]]
+) -> None:
+    folder, meta = lora
+    runtime = make_runtime("Hello.")
+    for _ in range(6):
+        runtime.rate(speak(runtime).message.id, 1)
+    version = runtime.registry.add(folder, {**meta, "status": "provisional"}).version
+    runtime.use(version)
+    for number in range(4):
+        assert runtime.active_adapter() is not None, f"gone after {number}"
+        runtime.rate(speak(runtime).message.id, -1)
+    assert runtime.active_adapter() is None
+    [news] = [one for one in runtime.poll_update() if one.kind == "rolled_back"]
+    assert f"{version} was rolled back by itself: 0 of 4" in news.text
+    assert speak(runtime).generation.adapter is None
+
+
+def test_a_promoted_adapter_and_a_good_one_stay(
+    make_runtime: Make, lora: tuple[Path, dict[str, Any]]
+) -> None:
+    folder, meta = lora
+    runtime = make_runtime("Hello.")
+    for _ in range(6):
+        runtime.rate(speak(runtime).message.id, 1)
+    version = runtime.registry.add(folder, {**meta, "status": "provisional"}).version
+    runtime.use(version)
+    for number in range(6):
+        runtime.rate(speak(runtime).message.id, 1 if number else -1)
+    assert runtime.learning_status().adapter == version
+    assert runtime.learning_status().adapter_status == "provisional"
+
+
+def test_a_damaged_adapter_is_left_out_with_a_notice(
+    make_runtime: Make, lora: tuple[Path, dict[str, Any]]
+) -> None:
+    folder, meta = lora
+    runtime = make_runtime("Hello.")
+    version = runtime.registry.add(folder, {**meta, "status": "promoted"}).version
+    runtime.use(version)
+    (runtime.home / "adapters" / version / "adapter_model.safetensors").unlink()
+    events = list(runtime.loop.turn("Hello."))
+    assert any(isinstance(event, Notice) and version in event.text for event in events)
+    assert next(event for event in events if isinstance(event, ReplyDone)).generation.adapter is None
+
+
+def test_two_runtimes_on_one_home_agree(make_runtime: Make, lora: tuple[Path, dict[str, Any]]) -> None:
+    folder, meta = lora
+    one, other = make_runtime("One."), make_runtime("Two.")
+    reply = speak(one).message.id
+    other.rate(reply, 1)
+    assert one.journal.effective(reply) is not None
+    version = other.registry.add(folder, {**meta, "status": "promoted"}).version
+    other.use(version)
+    assert speak(one).generation.adapter == version
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [((0, 0), (0, 0), 0.5), ((8, 2), (0, 4), 0.995), ((3, 9), (4, 0), 0.0065), ((5, 5), (5, 5), 0.5)],
+)
+def test_how_sure_one_share_is_below_another(
+    old: tuple[int, int], new: tuple[int, int], expected: float
+) -> None:
+    assert surely_worse(old, new) == pytest.approx(expected, abs=0.001)
