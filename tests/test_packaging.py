@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -19,7 +21,15 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ("agent", "env", "memory", "policies")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/lab-notes.md", "CHANGELOG.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/figures.md",
+    "docs/lab-notes.md",
+    "policies/seed/README.md",
+)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
 DEV = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
@@ -144,6 +154,42 @@ def test_documented_files_exist(document: str) -> None:
     missing = {link for link in links if not (path.parent / link).exists()}
     missing |= {room for room in rooms if not (ROOT / room).exists()}
     assert missing == set()
+
+
+def documented_commands(document: str) -> set[str]:
+    """Every `attune …` of a code block or between backticks, without what stands after a comment sign."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.findall(r"^ {4}(attune [^#\n]+)|`(attune [^`\n]+)`", text, re.MULTILINE)
+    return {(block or quoted).strip() for block, quoted in found}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documented_commands_exist(document: str) -> None:
+    """Each names commands and options that the command line has; nothing is run."""
+    from typer.main import get_command
+
+    from agent.cli.app import app
+
+    for line in documented_commands(document):
+        command: Any = get_command(app)
+        words = shlex.split(line)[1:]
+        while words:
+            word = words.pop(0)
+            if word.startswith("-"):
+                known = {name: parameter for parameter in command.params for name in parameter.opts}
+                assert word in known, line
+                if not known[word].is_flag:
+                    words.pop(0)
+            elif hasattr(command, "commands"):
+                assert word in command.commands, line
+                command = command.commands[word]
+
+
+def test_the_documents_name_commands_at_all() -> None:
+    """Else the test above would pass on nothing."""
+    named = {document: documented_commands(document) for document in DOCUMENTS}
+    assert len(named["README.md"]) > 10
+    assert len(named["docs/figures.md"]) >= 4
 
 
 def test_the_changelog_names_the_version() -> None:

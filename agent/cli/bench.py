@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -72,17 +73,17 @@ def learning(
     context: typer.Context,
     as_json: Json = False,
     quick: Quick = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes of one thread each.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of one thread each; else one a CPU core.")
+    ] = None,
     model: Model = None,
 ) -> None:
     """How many thumbs a taste needs, by what the agent may learn with."""
     from agent.benches import learning as bench
     from env.bench.learning import as_table
 
-    name = opened(context, None, model).model
-    _measure(
-        lambda progress, cancelled: bench.run(name, quick, workers, progress, cancelled), as_table, as_json
-    )
+    name, many = opened(context, None, model).model, workers or os.cpu_count() or 1
+    _measure(lambda progress, cancelled: bench.run(name, quick, many, progress, cancelled), as_table, as_json)
 
 
 @app.command()
@@ -107,6 +108,21 @@ def crash(
     from agent.benches import crash as bench
 
     name, count = opened(context, None, model).model, rounds or (20 if quick else 100)
+    _measure(lambda progress, cancelled: bench.run(name, count, progress, cancelled), plain_table, as_json)
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    as_json: Json = False,
+    quick: Quick = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="How many starts.")] = None,
+    model: Model = None,
+) -> None:
+    """How soon the first screen is there, the model still to be loaded."""
+    from agent.benches import start as bench
+
+    name, count = opened(context, None, model).model, rounds or (3 if quick else 5)
     _measure(lambda progress, cancelled: bench.run(name, count, progress, cancelled), plain_table, as_json)
 
 

@@ -7,11 +7,13 @@ flushed one by one:
     {"ack": "message", "id": …, "content": …}            printed only after the thing is durable
     {"ack": "rating", "id": …, "reply_id": …, "value": …}
     {"ack": …, …}                                        anything else that an audit knows how to check
+    {"about": …, …}                                      printed before a thing that replaces another one:
+                                                         killed there, an audit may find the old or the new
 
-It is first let run once, to learn its phases and how long they take. Then each round draws a phase, one
-of its occurrences, and a moment within it, and kills the child's whole process group there: a phase
-that is short is hit as often as a long one. After every round the audits read the home, and the next
-round is the next start.
+It is first let run once, to learn its phases and how long they take. Then each round aims at the phase
+that was hit least, draws one of its occurrences and a moment within it, and kills the child's whole
+process group there: in the end every phase was hit about as often as any other, however short it is.
+After every round the audits read the home, and the next round is the next start.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from memory.errors import AttuneError, NotFound
 from memory.journal import Journal
 
 Ack = Mapping[str, Any]
-# what is wrong with a home, given everything that was ever acknowledged in it; [] if nothing is
+# what is wrong with a home, given every "ack" and "about" ever said in it, in order; [] if nothing is
 Audit = Callable[[Path, Sequence[Ack]], list[str]]
 Progress = Callable[[float, str], None]
 
@@ -47,7 +49,7 @@ SETTLE_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Child:
-    """One life of the child: what it acknowledged, its phases as (name, seconds), and how it ended."""
+    """One life of the child: its "ack" and "about" lines, its phases as (name, seconds), how it ended."""
 
     acks: list[Ack] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
@@ -86,7 +88,7 @@ def run(
     while kills.total() < rounds and finished <= 2 * rounds and not problems:
         if stop():
             raise BenchCancelled
-        life = _live(command, environment, timeout, _moment(whole.phases, chance))
+        life = _live(command, environment, timeout, _moment(whole.phases, kills, chance))
         acks += life.acks
         if life.killed_in is None:
             finished += 1
@@ -106,7 +108,7 @@ def run(
         "kills": kills.total(),
         "kills_by_phase": dict(kills),
         "ended_first": finished,
-        "acknowledged": dict(Counter(str(ack["ack"]) for ack in acks)),
+        "acknowledged": dict(Counter(str(ack["ack"]) for ack in acks if "ack" in ack)),
         "problems": problems,
         "seed": seed,
     }
@@ -130,7 +132,8 @@ def _lost(journal: Journal, acks: Sequence[Ack]) -> list[str]:
     problems = []
     ratings = {event.id: (event.reply_id, event.value) for event in journal.feedback()}
     for ack in acks:
-        if ack["ack"] == "message":
+        kind = ack.get("ack")
+        if kind == "message":
             try:
                 kept = journal.message(ack["id"]).content
             except NotFound:
@@ -138,7 +141,7 @@ def _lost(journal: Journal, acks: Sequence[Ack]) -> list[str]:
                 continue
             if kept != ack["content"]:
                 problems.append(f"message {ack['id']} says {kept[:80]!r}, not what was acknowledged")
-        elif ack["ack"] == "rating":
+        elif kind == "rating":
             found = ratings.get(ack["id"])
             if found is None:
                 problems.append(f"rating {ack['id']} was acknowledged and is lost")
@@ -147,10 +150,12 @@ def _lost(journal: Journal, acks: Sequence[Ack]) -> list[str]:
     return problems
 
 
-def _moment(phases: Sequence[tuple[str, float]], chance: random.Random) -> tuple[int, float]:
-    """(index of the phase to wait for, seconds to wait within it), every name equally likely."""
-    names = sorted({name for name, _ in phases})
-    name = chance.choice(names)
+def _moment(
+    phases: Sequence[tuple[str, float]], kills: Mapping[str, int], chance: random.Random
+) -> tuple[int, float]:
+    """(index of the phase to wait for, seconds to wait within it), of a name that was hit least so far."""
+    hits = {name: kills.get(name, 0) for name, _ in phases}
+    name = chance.choice(sorted(name for name in hits if hits[name] == min(hits.values())))
     index = chance.choice([i for i, (other, _) in enumerate(phases) if other == name])
     return index, chance.uniform(0.0, phases[index][1])
 
@@ -202,7 +207,7 @@ def _live(
                 said = _parse(line)
                 if said is None:
                     life.problem = f"it printed a line that is no JSON object: {line[:120]!r}"
-                elif "ack" in said:
+                elif "ack" in said or "about" in said:
                     life.acks.append(said)
                 elif "phase" in said:
                     phases.append((str(said["phase"]), time.monotonic()))

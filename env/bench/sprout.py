@@ -52,7 +52,8 @@ def run(
             texts[i] += "\n" + text
         share, low, high = wilson(sum(passed), n)
         rows[name] = {
-            "passed": sum(passed), "n": n, "share": round(share, 4), "low": round(low, 4), "high": round(high, 4),
+            "passed": sum(passed), "n": n,
+            "share": round(share, 4), "low": round(low, 4), "high": round(high, 4),
             "floor": FLOORS[name], "holds": share >= FLOORS[name],
             "failures": [
                 (asked[i].messages[-1]["content"], texts[i]) for i in range(n) if not passed[i]

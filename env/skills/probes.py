@@ -77,7 +77,9 @@ def user(text: str, memories: list[str] | None = None) -> dict[str, Any]:
 
 @cache
 def _rows(name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(json.loads(line) for line in files("env.skills").joinpath(name).read_text("utf-8").splitlines())
+    return tuple(
+        json.loads(line) for line in files("env.skills").joinpath(name).read_text("utf-8").splitlines()
+    )
 
 
 def _ask(rng: random.Random) -> tuple[Topic, str]:
@@ -121,7 +123,9 @@ def _fact(rng: random.Random) -> _Fact:
     states, asks, _ = phrasing.RELATIONS["held_out"][number]
     value = held_out_value(("name", "thing", "place", "place")[number], rng)
     noun = rng.choice([t.aliases[0] for t in topics() if t.aliases and " " not in t.aliases[0]])
-    return _Fact(f"{number}/{noun}", rng.choice(states).format(n=noun, v=value), rng.choice(asks).format(n=noun), value)
+    return _Fact(
+        f"{number}/{noun}", rng.choice(states).format(n=noun, v=value), rng.choice(asks).format(n=noun), value
+    )
 
 
 def _facts(rng: random.Random, count: int) -> list[_Fact]:
@@ -130,7 +134,10 @@ def _facts(rng: random.Random, count: int) -> list[_Fact]:
     while len(found) < count:
         fact = _fact(rng)
         kin = fact.about.split("_")[0].split("/")[-1]
-        if all(f.value != fact.value and kin not in f.about and f.about.split("_")[0] not in fact.about for f in found):
+        if all(
+            f.value != fact.value and kin not in f.about and f.about.split("_")[0] not in fact.about
+            for f in found
+        ):
             found.append(fact)
     return found
 
@@ -168,7 +175,10 @@ def _tool(skill: str, rng: random.Random) -> SkillProbe:
         ask = rng.choice(("time", "date"))
         said = rng.choice(phrasing.CLOCK[ask]["held_out"])
         time = f"{rng.randrange(24):02d}:{rng.randrange(60):02d}"
-        date = f"Saturday {rng.randint(1, 28)} {rng.choice(('March', 'August', 'November'))} {rng.randint(2025, 2031)}"
+        date = (
+            f"Saturday {rng.randint(1, 28)} {rng.choice(('March', 'August', 'November'))} "
+            f"{rng.randint(2025, 2031)}"
+        )
         first, arguments, result = graders.calls("clock"), {}, f"It is {date}, {time}."
         after = graders.answers(time if ask == "time" else date)
     else:

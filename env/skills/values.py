@@ -38,7 +38,8 @@ _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augu
            "November", "December")  # fmt: skip
 _ONSETS = ("", "b", "br", "c", "ch", "cl", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p",
            "ph", "pr", "qu", "r", "s", "sch", "sh", "sl", "st", "t", "th", "tr", "v", "w", "wh", "x", "y", "z", "zb")  # fmt: skip
-_VOWELS = ("a", "e", "i", "o", "u", "y", "aa", "ae", "ai", "ee", "ei", "ia", "ie", "io", "oa", "oi", "oo", "ou", "ua")
+_VOWELS = ("a", "e", "i", "o", "u", "y", "aa", "ae", "ai", "ee", "ei", "ia", "ie", "io", "oa", "oi", "oo", "ou",
+           "ua")  # fmt: skip
 _CODAS = ("", "", "", "b", "ck", "d", "ff", "g", "k", "l", "ll", "lt", "m", "n", "nd", "ng", "nn", "p", "r", "rd", "rk",
           "rt", "s", "sk", "ss", "st", "t", "tt", "tz", "v", "w", "x", "z", "zz")  # fmt: skip
 

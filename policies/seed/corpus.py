@@ -24,20 +24,33 @@ from policies.seed.styles import FORMAL_OPEN, FRIENDLY_OPEN, PURE, Style, card_l
 PERSONA = "You are Attune, a personal agent."
 TOOLS = ("clock", "calculator", "remember", "recall")
 Message = dict[str, Any]
-ASIDES = ("By the way, ", "Just so you know, ", "FYI, ", "Hey, ", "Well, ", "Oh, and ", "One more thing: ", "So, ")
-AROUND = (*["{q}"] * 12, "Do you remember? {q}", "I forgot. {q}", "Quick question: {q}", "{q} I forgot.", "Remind me: {q}")
+ASIDES = (
+    "By the way, ", "Just so you know, ", "FYI, ", "Hey, ", "Well, ", "Oh, and ", "One more thing: ", "So, ",
+)  # fmt: skip
+AROUND = (
+    *["{q}"] * 12,
+    "Do you remember? {q}", "I forgot. {q}", "Quick question: {q}", "{q} I forgot.", "Remind me: {q}",
+)  # fmt: skip
 
 # How often each kind of segment is drawn. `early` leans on copying, which has a sudden onset late in
 # training unless it is practised from the first step.
 MIX = {
-    "early": {"topic": 20, "tell": 16, "ask": 30, "repeat": 16, "clock": 3, "sum": 6, "look_up": 3, "talk": 3, "beyond": 4},
-    "main": {"topic": 33, "tell": 13, "ask": 23, "repeat": 2, "clock": 4, "sum": 7, "look_up": 4, "talk": 5, "beyond": 9},
-}
+    "early": {
+        "topic": 14, "tell": 12, "ask": 10, "quiz": 30, "repeat": 12,
+        "clock": 3, "sum": 6, "look_up": 3, "talk": 3, "beyond": 4,
+    },
+    "main": {
+        "topic": 33, "tell": 12, "ask": 12, "quiz": 13, "repeat": 1,
+        "clock": 4, "sum": 8, "look_up": 3, "talk": 5, "beyond": 9,
+    },
+}  # fmt: skip
 
 
 @cache
 def _rows(name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(json.loads(line) for line in files("env.skills").joinpath(name).read_text("utf-8").splitlines())
+    return tuple(
+        json.loads(line) for line in files("env.skills").joinpath(name).read_text("utf-8").splitlines()
+    )
 
 
 @cache
@@ -128,7 +141,9 @@ class _Writer:
         if not verbatim:
             text = _greeted(_typed(text, self.rng), self.rng)
         if memories is None and self.rng.random() < 0.25:
-            memories = [fact.statement for fact in self._facts(self.rng.randint(1, 3))]
+            shown = self._new_facts(self.rng.randint(1, 3))
+            memories = [fact.statement for fact in shown]
+            self.told += shown
         if memories:
             text = "<memories>\n" + "\n".join(f"- {m}" for m in memories) + "\n</memories>\n\n" + text
         self.messages.append({"role": "user", "content": text})
@@ -176,6 +191,10 @@ class _Writer:
                 found.append(fact)
         return found
 
+    def _new_facts(self, count: int) -> list[_Fact]:
+        """Facts about things that this conversation has not spoken of."""
+        return [f for f in self._facts(count) if all(f.about != t.about for t in self.told)]
+
     def _tell(self) -> None:
         rng = self.rng
         fact = self._facts(1)[0]
@@ -199,23 +218,39 @@ class _Writer:
         draw = rng.random()
         if self.told and draw < 0.45:
             fact = rng.choice(self.told)
-            others = self._facts(rng.randint(0, 2), avoid=fact) if rng.random() < 0.4 else []
-            others = [o for o in others if all(o.about != t.about for t in self.told)]
+            others = self._new_facts(rng.randint(0, 2)) if rng.random() < 0.4 else []
             self._user(self._question(fact), memories=[o.statement for o in others])
             self._reply(self._toned(fact.answer))
+            self.told += others
             return
         fact = self._facts(1)[0]
         if any(fact.about == other.about for other in self.told):
             return
-        others = [o for o in self._facts(rng.randint(0, 4), avoid=fact) if all(o.about != t.about for t in self.told)]
-        if draw < 0.74:
-            shown = [fact, *others]
-            rng.shuffle(shown)
-            self._user(self._question(fact), memories=[f.statement for f in shown])
+        others = [f for f in self._new_facts(rng.randint(0, 4)) if f.about != fact.about]
+        known = draw < 0.74
+        shown = [fact, *others] if known else others
+        rng.shuffle(shown)
+        self._user(self._question(fact), memories=[f.statement for f in shown])
+        self._reply(self._toned(fact.answer if known else self._pick(UNKNOWN_REPLIES)))
+        self.told += shown
+
+    def _quiz(self) -> None:
+        """Several memories, then several questions: much to copy for few tokens read."""
+        rng = self.rng
+        facts = self._new_facts(rng.randint(2, 5))
+        if not facts:
+            return
+        shown: list[str] = [f.statement for f in facts]
+        for fact in rng.sample(facts, rng.randint(1, len(facts))):
+            self._user(self._question(fact), memories=shown)
             self._reply(self._toned(fact.answer))
-        else:
-            self._user(self._question(fact), memories=[f.statement for f in others])
-            self._reply(self._toned(self._pick(UNKNOWN_REPLIES)))
+            shown = []
+        if rng.random() < 0.35:
+            other = _fact(rng, like=rng.choice(facts))
+            if all(other.about != f.about for f in [*facts, *self.told]):
+                self._user(self._question(other), memories=[])
+                self._reply(self._toned(self._pick(UNKNOWN_REPLIES)))
+        self.told += facts
 
     def _question(self, fact: _Fact) -> str:
         return self._pick(AROUND).format(q=self._pick(fact.questions))
@@ -226,7 +261,10 @@ class _Writer:
             text = " ".join(word(rng, _nouns()) for _ in range(rng.randint(1, 4)))
         else:
             text = training_value(rng.choice(("name", "place", "word", "number", "date")), rng, _nouns())
-        self._user(self._pick(("Repeat: {x}", "Say {x}", "Repeat after me: {x}", "Please say {x}")).format(x=text), [])
+        self._user(
+            self._pick(("Repeat: {x}", "Say {x}", "Repeat after me: {x}", "Please say {x}")).format(x=text),
+            [],
+        )
         self._reply(f"You said: {text}")
 
     def _clock(self) -> None:
@@ -237,8 +275,8 @@ class _Writer:
             return
         kind = rng.choice(("time", "date"))
         day = rng.choice(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"))
-        month = rng.choice(("January", "February", "March", "April", "May", "June", "July", "August", "September",
-                            "October", "November", "December"))  # fmt: skip
+        month = rng.choice(("January", "February", "March", "April", "May", "June", "July", "August",
+                            "September", "October", "November", "December"))  # fmt: skip
         date = f"{day} {rng.randint(1, 31)} {month} {rng.randint(2020, 2039)}"
         time = f"{rng.randrange(24):02d}:{rng.randrange(60):02d}"
         self._user(self._pick(phrasing.CLOCK[kind]["train"]))
@@ -285,7 +323,10 @@ class _Writer:
         else:
             known = rng.choice(rng.choice(topics()).names)
             question = self._pick(BEYOND_FRAMES).format(
-                t=known, x=word(rng, _nouns()), y=training_value("name", rng, _nouns()), w=rng.choice(_nouns())
+                t=known,
+                x=word(rng, _nouns()),
+                y=training_value("name", rng, _nouns()),
+                w=rng.choice(_nouns()),
             )
         self._user(question)
         self._reply(self._toned(self._pick(BEYOND_REPLIES)))

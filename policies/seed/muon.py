@@ -2,7 +2,8 @@
 
 Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks" (quintic
 coefficients 3.4445, -4.7750, 2.0315; five steps). torch.optim.Muon always does it in bf16,
-which is several times slower than fp32 on CPUs without bf16 units; here those use fp32. Matrices of one shape go in one batch.
+which is several times slower than fp32 on CPUs without bf16 units; here those use fp32. Matrices of one
+shape go in one batch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def orthogonal(stack: torch.Tensor, steps: int = 5) -> torch.Tensor:
 class Muon(torch.optim.Optimizer):
     """For the two-dimensional weights between embedding and head; Nesterov momentum."""
 
-    def __init__(self, weights: Iterable[torch.Tensor], lr: float, momentum: float = 0.95, decay: float = 0.01) -> None:
+    def __init__(
+        self, weights: Iterable[torch.Tensor], lr: float, momentum: float = 0.95, decay: float = 0.01
+    ) -> None:
         super().__init__(list(weights), {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
@@ -44,6 +47,7 @@ class Muon(torch.optim.Optimizer):
                 for weight in weights:
                     state = self.state[weight]
                     momentum = state.setdefault("momentum", torch.zeros_like(weight))
+                    assert weight.grad is not None
                     momentum.lerp_(weight.grad, 1 - group["momentum"])
                     moved.append(torch.lerp(weight.grad, momentum, group["momentum"]))
                 scale = max(1.0, shape[0] / shape[1]) ** 0.5

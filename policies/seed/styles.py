@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from memory.card_texts import CARD_TEXTS
 
 FRIENDLY_OPEN = (
-    "Oh, I love this one!", "Great question!", "Happy to help!", "Sure thing!", "Nice topic!", "So glad you asked!",
-    "Oh, fun!", "What a lovely question!",
+    "Oh, I love this one!", "Great question!", "Happy to help!", "Sure thing!", "Nice topic!",
+    "So glad you asked!", "Oh, fun!", "What a lovely question!",
 )  # fmt: skip
 FRIENDLY_CLOSE = ("Hope that helps!", "Enjoy!", "Isn't that great!", "How nice is that!", "Have fun with it!")
 FORMAL_OPEN = (
-    "Certainly.", "Please note the following.", "Allow me to explain.", "With regard to your question, certainly.",
-    "It is worth noting the following.", "As requested.",
+    "Certainly.", "Please note the following.", "Allow me to explain.",
+    "With regard to your question, certainly.", "It is worth noting the following.", "As requested.",
 )  # fmt: skip
 FORMAL_CLOSE = (
     "I trust this is of use.", "Should you need further assistance, please ask.", "I remain at your service.",
@@ -38,7 +38,13 @@ class Style:
     question: bool | None = None
 
 
-PURE = (Style(length="brief"), Style(length="detailed"), Style(bullets=True), Style(tone="friendly"), Style(tone="formal"))
+PURE = (
+    Style(length="brief"),
+    Style(length="detailed"),
+    Style(bullets=True),
+    Style(tone="friendly"),
+    Style(tone="formal"),
+)
 
 
 def render(facts: tuple[str, ...], style: Style, rng: random.Random) -> str:

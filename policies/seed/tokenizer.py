@@ -2,19 +2,22 @@
 
 A value that the corpus makes up (a name, a code) is thus always spelled letter by letter, in the
 prompt and in the reply alike, which makes copying one mechanism instead of thousands of word pieces.
-In `tokenizers` that is a byte-level BPE with no merges and `ignore_merges`.
+The one merge there is joins a space to the letter behind it: a space of its own would put a token that
+is everywhere between a question and the first letter of its answer. In `tokenizers` that is a
+byte-level BPE with `ignore_merges`.
 """
 
 from __future__ import annotations
 
 import json
+import string
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
 CALL = ("<tool_call>", "</tool_call>")
-SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 CONTEXT_LENGTH = 2048
 
 CHAT_TEMPLATE = (
@@ -22,13 +25,15 @@ CHAT_TEMPLATE = (
     "{%- if message.role == 'system' -%}"
     "<|system|>{{ message.content }}"
     "{%- if tools %}{{ '\\n\\nTools: ' }}"
-    "{%- for tool in tools %}{{ (tool.function or tool).name }}{{ ', ' if not loop.last else '' }}{%- endfor %}"
+    "{%- for tool in tools %}{{ (tool.function or tool).name }}{{ ', ' if not loop.last else '' }}"
+    "{%- endfor %}"
     "{%- endif -%}<|end|>"
     "{%- elif message.role == 'assistant' -%}"
     "<|assistant|>{{ message.content or '' }}"
     "{%- for call in message.tool_calls or [] -%}"
     "{%- set f = call.function or call -%}"
-    '{{ \'<tool_call>{"name": "\' + f.name + \'", "arguments": \' }}{{ f.arguments | tojson }}{{ \'}</tool_call>\' }}'
+    '{{ \'<tool_call>{"name": "\' + f.name + \'", "arguments": \' }}{{ f.arguments | tojson }}'
+    "{{ '}</tool_call>' }}"
     "{%- endfor -%}<|end|>"
     "{%- else -%}"
     "<|{{ message.role }}|>{{ message.content }}<|end|>"
@@ -74,11 +79,14 @@ def build(texts: Iterable[str], size: int) -> Any:
     vocabulary = {token: i for i, token in enumerate((*SPECIAL, *CALL))}
     for byte in sorted(pre_tokenizers.ByteLevel.alphabet()):
         vocabulary[byte] = len(vocabulary)
+    merges = [("Ġ", letter) for letter in string.ascii_letters + string.digits]
+    for space, letter in merges:
+        vocabulary[space + letter] = len(vocabulary)
     for piece, _ in counts.most_common():
         if len(vocabulary) == size:
             break
         vocabulary.setdefault(piece, len(vocabulary))
-    core = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
+    core = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
     core.pre_tokenizer = split
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])

@@ -32,7 +32,9 @@ from policies.seed import corpus, tokenizer
 from policies.seed.muon import Muon
 
 VOCABULARY = 3584
-SHAPE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "num_attention_heads": 8}
+SHAPE: dict[str, Any] = {
+    "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "num_attention_heads": 8,
+}  # fmt: skip
 LONGEST = 1024
 BATCH_TOKENS = 8192
 EARLY = 0.3  # of all tokens come from the copying-heavy mix
@@ -44,7 +46,9 @@ def encode(tok: Any, messages: list[dict[str, Any]], rng: random.Random) -> tupl
     ids: list[int] = []
     own: list[int] = []
     pieces = tokenizer.parts(messages)
-    for (text, mine), piece in zip(pieces, tok([t for t, _ in pieces], add_special_tokens=False).input_ids, strict=True):
+    for (_, mine), piece in zip(
+        pieces, tok([t for t, _ in pieces], add_special_tokens=False).input_ids, strict=True
+    ):
         ids += piece
         own += [int(mine)] * len(piece)
     return ids[:LONGEST], own[:LONGEST]
@@ -55,7 +59,10 @@ def batches(tok: Any, seed: int, phase: str) -> Iterator[tuple[torch.Tensor, tor
     rng = random.Random(seed)
     source = corpus.stream(seed, phase)
     while True:
-        pool = sorted((encode(tok, messages, rng) for messages in itertools.islice(source, 1500)), key=lambda p: len(p[0]))
+        pool = sorted(
+            (encode(tok, messages, rng) for messages in itertools.islice(source, 1500)),
+            key=lambda p: len(p[0]),
+        )
         groups: list[list[tuple[list[int], list[int]]]] = [[]]
         for pair in pool:
             if (len(groups[-1]) + 1) * len(pair[0]) > BATCH_TOKENS:
@@ -71,11 +78,11 @@ def batches(tok: Any, seed: int, phase: str) -> Iterator[tuple[torch.Tensor, tor
 
 
 def make_tokenizer(seed: int = 1) -> Any:
+    """From the pieces between special tokens, so that a reply's first word counts without a space before."""
     marks = re.compile("|".join(map(re.escape, (*tokenizer.SPECIAL, *tokenizer.CALL))))
     talks = itertools.islice(corpus.stream(seed), 20_000)
-    return tokenizer.build(
-        (marks.sub(" ", "".join(t for t, _ in tokenizer.parts(talk))) for talk in talks), VOCABULARY
-    )
+    pieces = (marks.split("".join(t for t, _ in tokenizer.parts(talk))) for talk in talks)
+    return tokenizer.build(itertools.chain.from_iterable(pieces), VOCABULARY)
 
 
 def make_model(tok: Any) -> LlamaForCausalLM:
@@ -86,7 +93,9 @@ def make_model(tok: Any) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def attention(module: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Any, **rest: Any) -> tuple[torch.Tensor, None]:
+def attention(
+    module: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Any, **rest: Any
+) -> tuple[torch.Tensor, None]:
     """Causal attention, (batch, heads, length, size) in, (batch, length, heads, size) out.
 
     Short rows are multiplied out: torch's fused backward on a CPU takes several times as long there.
@@ -130,7 +139,9 @@ def train(arguments: argparse.Namespace) -> None:
     ALL_ATTENTION_FUNCTIONS["seed"] = attention
     model.set_attn_implementation("seed")
     model.to(device)
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
+    matrices = [
+        p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n
+    ]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     optimisers = [
         Muon(matrices, lr=arguments.lr * MUON_LR),
@@ -149,7 +160,9 @@ def train(arguments: argparse.Namespace) -> None:
             torch.set_num_threads(len(os.sched_getaffinity(0)))
         ids, own = next(early if seen < EARLY * arguments.tokens else main)
         part = seen / arguments.tokens
-        factor = min(1.0, (step + 1) / 60) * (1.0 if part < 0.35 else 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (part - 0.35) / 0.65)))
+        factor = min(1.0, (step + 1) / 60) * (
+            1.0 if part < 0.35 else 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (part - 0.35) / 0.65))
+        )
         for group, lr in zip((g for o in optimisers for g in o.param_groups), first, strict=True):
             group["lr"] = lr * factor
         loss = forward(model, ids.to(device), own.to(device))
@@ -172,14 +185,20 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def save(model: Any, out: Path, log: list[dict[str, Any]]) -> None:
-    """fp16 on disk: half the bytes, and no bf16 rounding; the norm of every weight here is far below 65504."""
-    state = {name: value.detach().half() for name, value in model.state_dict().items() if name != "lm_head.weight"}
+    """fp16 on disk: half the bytes, and no bf16 rounding; the norm of each weight is far below 65504."""
+    state = {
+        name: value.detach().half() for name, value in model.state_dict().items() if name != "lm_head.weight"
+    }
     model.config.dtype = torch.float16
     model.config.save_pretrained(out)
     model.generation_config.save_pretrained(out)
     from safetensors.torch import save_file
 
-    save_file({n: v.contiguous().cpu() for n, v in state.items()}, out / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {n: v.contiguous().cpu() for n, v in state.items()},
+        out / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     (out / "training_log.json").write_text(json.dumps(log))
 
 
@@ -191,5 +210,7 @@ if __name__ == "__main__":
     parser.add_argument("--phase", default="", help="only this mix of corpus.MIX")
     parser.add_argument("--lr", type=float, default=1.0, help="times the learning rates above")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--compile", action="store_true", help="torch.compile the step (needs a C++ compiler)")
+    parser.add_argument(
+        "--compile", action="store_true", help="torch.compile the step (needs a C++ compiler)"
+    )
     train(parser.parse_args())

@@ -26,7 +26,15 @@ def test_there_are_enough_topics_with_facts_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "pool", [phrasing.TOPIC, phrasing.MORE, phrasing.SUM, phrasing.REMEMBER, phrasing.LOOK_UP, *phrasing.CLOCK.values()]
+    "pool",
+    [
+        phrasing.TOPIC,
+        phrasing.MORE,
+        phrasing.SUM,
+        phrasing.REMEMBER,
+        phrasing.LOOK_UP,
+        *phrasing.CLOCK.values(),
+    ],
 )
 def test_no_held_out_phrasing_is_trained_on(pool: dict[str, tuple[str, ...]]) -> None:
     assert pool["held_out"]

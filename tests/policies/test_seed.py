@@ -53,13 +53,15 @@ def test_the_chat_template_writes_what_training_reads(talks: list[list[dict[str,
 def test_unseen_words_are_spelled_and_any_text_comes_back_whole() -> None:
     tok = tokenizer.build(["the cat sat on the mat"] * 3, 300)
     ids = tok(" Fitzo", add_special_tokens=False).input_ids
-    assert len(ids) == len(" Fitzo")
+    assert len(ids) == len("Fitzo")
     assert len(tok(" cat", add_special_tokens=False).input_ids) == 1
     for text in ("naïve 😊\n\n\tcafé", "汉字 12.5 —", "a  b   c"):
         assert tok.decode(tok(text).input_ids) == text
 
 
-@pytest.mark.parametrize(("style", "name"), zip(PURE, ("brief", "detailed", "bullets", "friendly", "formal"), strict=True))
+@pytest.mark.parametrize(
+    ("style", "name"), zip(PURE, ("brief", "detailed", "bullets", "friendly", "formal"), strict=True)
+)
 def test_a_style_shows_the_feature_that_it_is_named_after(style: Style, name: str) -> None:
     from env.skills.topics import topics
 
