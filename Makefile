@@ -61,10 +61,12 @@ check: lint types contracts test ## all of the above, as .ci/run does
 sprout: $(INSTALLED) ## train the embedded model anew (hours on two cores)
 	$(BIN)/python -m policies.seed.train $(ARGS)
 
-bench: $(INSTALLED) ## measure: the embedded model, learning, serving (ARGS=--quick for a short run)
+bench: $(INSTALLED) ## measure everything that docs/figures.md has (ARGS=--quick for a short run)
 	$(BIN)/attune bench sprout --json $(ARGS)
 	$(BIN)/attune bench learning --json $(ARGS)
 	$(BIN)/attune bench serving --json $(ARGS)
+	$(BIN)/attune bench crash --json $(ARGS)
+	$(BIN)/attune bench start --json $(ARGS)
 
 clean: ## remove .venv, caches and build output (your conversations lie elsewhere and stay)
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

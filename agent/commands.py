@@ -150,7 +150,7 @@ def _policy(runtime: Runtime, rest: str, context: CommandContext) -> CommandResu
     elif rest:
         raise AttuneError("Use /policy, /policy use VERSION (or base) or /policy rollback.")
     else:
-        made = runtime.registry.list()
+        made = runtime.registry.list(runtime.base_sha256)
         if not made:
             return CommandResult("There is no adapter yet; the base speaks.", "policy")
         lines = [
@@ -178,23 +178,46 @@ def _rate(value: int) -> Callable[[Runtime, str, CommandContext], CommandResult]
 
 
 def _undo(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
-    reply_id = context.reply_id or next(
-        (event.reply_id for event in reversed(runtime.journal.feedback()) if event.kind == "thumb"), None
+    """The newest thumb of this conversation, whichever reply is in focus; of all without a conversation."""
+    journal, here = runtime.journal, context.conversation_id
+    if here is None and context.reply_id is not None:
+        here = journal.message(context.reply_id).conversation_id
+    rated = next(
+        (
+            reply
+            for event, reply in reversed(journal.signals())
+            if event.kind == "thumb" and here in (None, reply.conversation_id)
+        ),
+        None,
     )
-    if reply_id is None or runtime.journal.effective(reply_id) is None:
+    if rated is None:
         raise AttuneError("There is no rating to take back.")
-    runtime.rate(reply_id, 0)
-    return CommandResult("The rating is taken back.", "rated", reply_id)
+    runtime.rate(rated.id, 0)
+    return CommandResult("The rating is taken back.", "rated", rated.id)
 
 
 def _pick(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
     reply_id = _reply(runtime, context)
-    others = [one for one in runtime.journal.siblings(reply_id) if one.id != reply_id]
+    chosen, others = _fork(runtime, reply_id)
     if not others:
         raise AttuneError("There is only one reply to this message; /regenerate makes another to pick from.")
     for other in others:
-        runtime.pick(reply_id, other.id)
+        runtime.pick(chosen, other)
     return CommandResult("Picked: this reply is better than its siblings.", "picked", reply_id)
+
+
+def _fork(runtime: Runtime, reply_id: str) -> tuple[str, list[str]]:
+    """(the part of this answer that has siblings, those siblings).
+
+    An answer that used tools is several messages: the siblings of the whole answer may stand beside an
+    earlier one of them than the reply at its end.
+    """
+    node = runtime.journal.message(reply_id)
+    while True:
+        others = [one.id for one in runtime.journal.siblings(node.id) if one.id != node.id]
+        if (others and node.role == "assistant") or node.role == "user" or node.parent_id is None:
+            return node.id, others if node.role == "assistant" else []
+        node = runtime.journal.message(node.parent_id)
 
 
 def _edit(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:

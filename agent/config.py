@@ -74,21 +74,6 @@ def load_settings(home: Path, **flags: Any) -> Settings:
         raise ConfigError(f"{path} sets {_sentence(broken)}") from broken
 
 
-def save_setting(home: Path, name: str, value: str | None) -> None:
-    """Write one text setting to `config.toml`, keeping every other line as it is; None takes it out."""
-    import json
-
-    path = config_file(home)
-    _read(path)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = [line for line in lines if line.split("=", 1)[0].strip() != name]
-    if value is not None:
-        kept.insert(0, f"{name} = {json.dumps(value, ensure_ascii=False)}")
-    temporary = path.with_suffix(".toml.new")
-    temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    temporary.replace(path)
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,7 +64,7 @@ def examine(home: Path, model: str | None = None) -> Iterator[Check]:
         return
     try:
         yield _guarded("index", lambda: _index(home, opened[0], settings))
-        yield _guarded("adapter", lambda: _adapters(home, opened[0]))
+        yield _guarded("adapter", lambda: _adapters(home, opened[0], settings))
     finally:
         opened[0].close()
 
@@ -116,27 +117,45 @@ def _memory() -> Check:
 def _model(settings: Settings) -> Check:
     from policies.base_models import check_memory, load_tokenizer, pick_device, resolve
 
+    spec = resolve(settings.model, download=False)
+    device = pick_device(settings.device)
+    need = check_memory(spec, device, "bfloat16" if device == "cuda" else "float32")
+    load_tokenizer(spec)
+    return Check("model", True, f"{spec.name}, {spec.sha256[:12]}, needs {need / 1e9:.2f} GB")
+
+
+def _embedder(settings: Settings) -> Check:
+    from memory.embedder import EmbedderError, load_embedder
+
+    embedder = load_embedder(settings.embedder)
+    try:
+        with _offline():
+            embedder.embed(["ready"])
+    except EmbedderError:
+        if not settings.embedder or Path(settings.embedder).expanduser().is_dir():
+            raise
+        return Check(
+            "embedder",
+            False,
+            f"{settings.embedder} is not on this machine",
+            "It is fetched when a memory is first looked for; check the setting `embedder`, or leave it "
+            "empty for the bundled one.",
+        )
+    return Check("embedder", True, f"{embedder.name}, {embedder.dimension} dimensions")
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """A check downloads nothing, whatever the environment allows."""
     before = os.environ.get("HF_HUB_OFFLINE")
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
-        spec = resolve(settings.model)
-        device = pick_device(settings.device)
-        need = check_memory(spec, device, "bfloat16" if device == "cuda" else "float32")
-        load_tokenizer(spec)
+        yield
     finally:
         if before is None:
             del os.environ["HF_HUB_OFFLINE"]
         else:
             os.environ["HF_HUB_OFFLINE"] = before
-    return Check("model", True, f"{spec.name}, {spec.sha256[:12]}, needs {need / 1e9:.2f} GB")
-
-
-def _embedder(settings: Settings) -> Check:
-    from memory.embedder import load_embedder
-
-    embedder = load_embedder(settings.embedder)
-    embedder.embed(["ready"])
-    return Check("embedder", True, f"{embedder.name}, {embedder.dimension} dimensions")
 
 
 def _database(home: Path, opened: list[Database]) -> Check:
@@ -175,11 +194,18 @@ def _index(home: Path, database: Database, settings: Settings) -> Check:
     return Check("index", True, f"{len(there)} memories")
 
 
-def _adapters(home: Path, database: Database) -> Check:
+def _adapters(home: Path, database: Database, settings: Settings) -> Check:
     from policies.adapters import AdapterRegistry
+    from policies.base_models import resolve
 
     registry = AdapterRegistry(database, home)
-    adapters, active = registry.list(), registry.active()
+    adapters = registry.list()
+    # A model that is not there has a check of its own; on it, nothing speaks.
+    active = None
+    try:
+        active = registry.active(resolve(settings.model, download=False).sha256)
+    except AttuneError as wrong:
+        log.info("no base to look up the adapter of: %s", wrong)
     if registry.notice:
         return Check("adapter", False, registry.notice, "Run `attune policy rollback`.")
     for adapter in adapters:

@@ -134,6 +134,9 @@ class LearningClock:
     def watch(self) -> None:
         """Roll a provisional adapter back by itself when thumbs turn clearly worse under it."""
         runtime = self._runtime
+        # First the cheap question: to know the active one, the base must be found on the disk.
+        if not any(one.status == "provisional" for one in runtime.registry.list()):
+            return
         adapter = runtime.active_adapter()
         if adapter is None or adapter.status != "provisional":
             return
@@ -158,13 +161,19 @@ class LearningClock:
 
     def status(self) -> LearningStatus:
         runtime = self._runtime
-        adapter = runtime.active_adapter()
         policy = runtime.loaded_policy
+        # What speaks, which is not what was chosen while a reply is spoken or when it could not be put on.
+        if policy is not None:
+            version = policy.adapter
+        else:
+            active = runtime.active_adapter()
+            version = active.version if active else None
+        statuses = {one.version: one.status for one in runtime.registry.list()}
         fraction, stage = self._progress
         return LearningStatus(
             model=runtime.model_name,
-            adapter=adapter.version if adapter else None,
-            adapter_status=adapter.status if adapter else None,
+            adapter=version,
+            adapter_status=statuses.get(version) if version else None,
             context_used=runtime.context_used,
             context_length=policy.context_length if policy else 0,
             ratings_until_update=self.remaining(),

@@ -117,6 +117,7 @@ class Loop:
         try:
             if conversation_id is None:
                 conversation_id = journal.start_conversation().id
+            head = journal.conversation(conversation_id).head_id
             user = journal.add_user(conversation_id, parent_id, text)
         except AttuneError as wrong:
             yield TurnFailed(str(wrong))
@@ -124,7 +125,8 @@ class Loop:
         yield TurnStarted(user)
         if changed:
             yield Notice("Invisible control characters were taken out of your message.")
-        yield from self._guarded(self._answer(user, user, cancel, sampling, use_memory, use_card))
+        events = self._answer(user, user, cancel, sampling, use_memory, use_card, back_to=(head,))
+        yield from self._guarded(events)
 
     def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
         """The edge of the loop: an error becomes one sentence, and the log has the rest."""
@@ -149,6 +151,7 @@ class Loop:
         use_memory: bool | None,
         use_card: bool | None,
         recalled: list[Recalled] | None = None,
+        back_to: tuple[str | None] | None = None,
     ) -> Iterator[Event]:
         runtime, settings = self.runtime, self.runtime.settings
         with_memory = settings.memory if use_memory is None else use_memory
@@ -174,6 +177,7 @@ class Loop:
                 tools=tools_for(policy),
                 recalled=recalled,
                 leaf=leaf,
+                back_to=back_to,
             )
             yield from self._rounds(turn)
 
@@ -197,7 +201,7 @@ class Loop:
                 yield from self._use_tool(turn, call)
 
     def _fit(self, turn: Turn) -> Generator[Event, None, prompt.Fitted]:
-        """The messages of this round within the context; TooLong leaves the head where it was."""
+        """The messages of this round within the context; TooLong puts the head back where it was."""
         assert turn.leaf is not None
         journal, policy = self.runtime.journal, turn.policy
         reserve = min(turn.sampling.max_new_tokens, policy.context_length // 4)
@@ -223,9 +227,11 @@ class Loop:
                 fitted = lay_out(unanswered=False)
                 yield Notice("The recalled memories were left out to make room for your message.")
             except prompt.TooLong:
-                # The text stays in the tree; the conversation goes on from before it.
-                if turn.leaf.id == turn.source.id:
-                    journal.set_head(turn.source.conversation_id, turn.source.parent_id)
+                # The text stays in the tree; the conversation goes on from before it. A face that goes
+                # on from it all the same must not have it tokenised with every turn: nothing is sent.
+                if turn.back_to is not None and turn.leaf.id == turn.source.id:
+                    journal.set_sent(turn.source.id, "")
+                    journal.set_head(turn.source.conversation_id, turn.back_to[0])
                 raise
         if fitted.left_out > self._left_out.get(turn.source.conversation_id, 0):
             many = f"{fitted.left_out} oldest turns were" if fitted.left_out > 1 else "oldest turn was"
@@ -251,11 +257,11 @@ class Loop:
         except (GeneratorExit, KeyboardInterrupt):
             turn.cancel.set()
             last = next((item for item in stream if isinstance(item, Generated)), None)
-            self._keep(turn, fitted, visible.finish()[1], last or broken(turn, raw, "cancelled"), ())
+            self._keep(turn, fitted, visible.finish()[1], last or broken(turn, fitted, raw, "cancelled"), ())
             raise
         except Exception:
             if raw.strip():
-                self._keep(turn, fitted, visible.finish()[1], broken(turn, raw, "error"), ())
+                self._keep(turn, fitted, visible.finish()[1], broken(turn, fitted, raw, "error"), ())
             raise
         if generated is None:
             raise AttuneError("The model stopped without a reply; try again.")

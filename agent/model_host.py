@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from memory.database import writing
 from memory.errors import AttuneError
+from policies.adapter_files import AdapterError
 
 Progress = Callable[[float, str], None]
 # How often a waiting stream looks at its cancel event, in seconds.
@@ -38,7 +40,7 @@ class ModelHost:
         self.starts = 0
         self._process: subprocess.Popen[str] | None = None
         self._ids = itertools.count(1)
-        self._answers: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._answers: dict[int, tuple[subprocess.Popen[str], queue.SimpleQueue[dict[str, Any]]]] = {}
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._closed = False
@@ -61,8 +63,9 @@ class ModelHost:
             _close(self._process.stdin)
         errors: Any = subprocess.DEVNULL
         if self.log_file is not None:
-            self.log_file.parent.mkdir(parents=True, exist_ok=True)
-            errors = self.log_file.open("w", encoding="utf-8")
+            with writing(self.log_file.parent.parent):
+                self.log_file.parent.mkdir(parents=True, exist_ok=True)
+                errors = self.log_file.open("w", encoding="utf-8")
         try:
             # A session of its own: Ctrl+C in the terminal is for the parent, which cancels and closes.
             process = subprocess.Popen(
@@ -72,8 +75,14 @@ class ModelHost:
                 stderr=errors,
                 text=True,
                 encoding="utf-8",
+                errors="replace",
                 start_new_session=True,
             )
+        except OSError as wrong:
+            raise HostError(
+                f"The model's process could not be started ({wrong.strerror}); "
+                "close other programs and try again."
+            ) from wrong
         finally:
             if errors is not subprocess.DEVNULL:
                 errors.close()
@@ -82,27 +91,39 @@ class ModelHost:
         threading.Thread(target=self._read, args=(process,), name="model-host-reader", daemon=True).start()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
+        """Hand out answers until the child ends; whatever happens, those who wait are told of its end."""
         assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                answer = json.loads(line)
-                waiting = self._answers.get(answer["id"])
-                if waiting is not None:
-                    waiting.put(answer)
-        process.wait()
-        with self._lock:
-            waiting_now = list(self._answers.values())
-        for waiting in waiting_now:
-            waiting.put({"died": process.returncode})
+        try:
+            with process.stdout as lines:
+                for line in lines:
+                    self._hand_out(line)
+        except (OSError, ValueError):
+            log.exception("the answers of the model's process cannot be read any more")
+            process.kill()
+        finally:
+            process.wait()
+            for asked, waiting in list(self._answers.values()):
+                if asked is process:
+                    waiting.put({"died": process.returncode})
+
+    def _hand_out(self, line: str) -> None:
+        try:
+            answer = json.loads(line)
+            number = answer["id"]
+        except (ValueError, KeyError, TypeError):
+            log.warning("an answer was cut short: %r", line[:80])  # the child died while it wrote
+            return
+        asked = self._answers.get(number)
+        if asked is not None:
+            asked[1].put(answer)
 
     def send(self, op: str, **parts: Any) -> int:
         """Write a request without waiting for its answer; returns its id."""
         number = next(self._ids)
-        self._write({"id": number, "op": op, **parts})
+        self._write(self._process, {"id": number, "op": op, **parts})
         return number
 
-    def _write(self, request: dict[str, Any]) -> None:
-        process = self._process
+    def _write(self, process: subprocess.Popen[str] | None, request: dict[str, Any]) -> None:
         try:
             with self._writing:
                 assert process is not None
@@ -117,12 +138,14 @@ class ModelHost:
     ) -> Iterator[dict[str, Any]]:
         """Answers to one request until its last, or HostError. Closing the iterator cancels the request."""
         self.ensure()
-        number = next(self._ids)
+        process, number = self._process, next(self._ids)
+        if process is None:
+            raise HostError("The model was closed; start Attune again.")
         answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._answers[number] = answers
+        self._answers[number] = (process, answers)
         ended = told = False
         try:
-            self._write({"id": number, "op": op, **parts})
+            self._write(process, {"id": number, "op": op, **parts})
             while True:
                 if cancel is not None and cancel.is_set() and not told:
                     told = True
@@ -138,7 +161,7 @@ class ModelHost:
                         "send the message again, and it starts anew."
                     )
                 if "error" in answer:
-                    raise HostError(answer["error"])
+                    raise (AdapterError if answer.get("unsound") else HostError)(answer["error"])
                 yield answer
                 if ended:
                     return

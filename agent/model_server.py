@@ -18,11 +18,12 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from memory.errors import AttuneError
+from policies.adapter_files import AdapterError
 from policies.policy import SamplingParams, TokenChunk
 
 log = logging.getLogger("attune.server")
 Request = dict[str, Any]
-LANES = {"embed": "embedder", "load": "loader"}
+LANES = {"embed": "embedder", "load": "loader", "resolve": "loader"}
 
 
 class Server:
@@ -56,7 +57,7 @@ class Server:
             try:
                 value = self._operation(request["op"])(request)
             except AttuneError as wrong:
-                self._say(number, error=str(wrong))
+                self._say(number, error=str(wrong), unsound=isinstance(wrong, AdapterError))
             except Exception as wrong:
                 log.exception("%s failed", request["op"])
                 self._say(
@@ -70,6 +71,7 @@ class Server:
 
     def _operation(self, op: str) -> Callable[[Request], Any]:
         return {
+            "resolve": self._resolve,
             "load": self._load,
             "release": self._release,
             "count": self._count,
@@ -87,6 +89,14 @@ class Server:
                 self._out.flush()
         except OSError:
             os._exit(0)  # nobody listens any more
+
+    def _resolve(self, request: Request) -> dict[str, str]:
+        from policies.base_models import resolve
+
+        def told(fraction: float, stage: str) -> None:
+            self._say(request["id"], progress=[fraction, stage])
+
+        return asdict(resolve(request["model"], told))
 
     def _load(self, request: Request) -> int:
         from policies.base_models import BaseSpec

@@ -59,7 +59,8 @@ def history(path: Sequence[Message], unanswered: bool = True) -> list[dict[str, 
     """The chat list of a path of messages, as it was sent.
 
     User turns that never got a reply are joined to the next one, since many templates refuse two in a
-    row; with `unanswered` False they are left out.
+    row; with `unanswered` False they are left out. One that was refused for its length was sent as
+    nothing, and stays nothing.
     """
     messages: list[dict[str, Any]] = []
     for message in path:
@@ -71,6 +72,8 @@ def history(path: Sequence[Message], unanswered: bool = True) -> list[dict[str, 
             if message.tool_calls:
                 entry["tool_calls"] = [dict(call) for call in message.tool_calls]
             messages.append(entry)
+        elif not content:
+            continue
         elif messages and messages[-1]["role"] == "user":
             before = f"{messages[-1]['content']}\n\n" if unanswered else ""
             messages[-1] = {"role": "user", "content": before + content}

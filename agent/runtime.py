@@ -17,6 +17,8 @@ What a face uses (none of it needs a model to be loaded unless it says so):
     runtime.poll_update() -> list[UpdateNews]        call in a thread every ~0.5 s; it also does the swap
     runtime.cancel_update() -> bool
     runtime.use(version | None) / runtime.rollback() -> str | None     the adapter that now speaks
+    runtime.adapters() -> list[Adapter]     all versions; `active` means on the base that speaks
+    runtime.active_adapter() -> Adapter | None    what should speak on that base (None: the base itself)
     runtime.use_model(name, progress=None)           another base model; the old one speaks until it is loaded
     runtime.learning_status() -> LearningStatus      the status line, cheap enough for a timer
     runtime.take_notices() -> list[str]              sentences that came up outside a turn
@@ -44,7 +46,7 @@ from memory.facts import Facts
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
 from memory.records import Adapter, Feedback
-from policies.adapters import AdapterRegistry
+from policies.adapters import AdapterError, AdapterRegistry
 
 if TYPE_CHECKING:
     from agent.loop import Loop
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from policies.policy import Policy
 
 Progress = Callable[[float, str], None]
+# The base of a home whose model is not on this disk: no adapter was ever trained on it here.
+UNKNOWN_BASE = "unknown"
 log = logging.getLogger("attune.runtime")
 
 
@@ -88,6 +92,8 @@ class Runtime:
         self._loop: Loop | None = None
         self._notices: list[str] = []
         self._refused: str | None = None
+        self._failed: str | None = None
+        self._named: tuple[str | None, str] | None = None
         self._told: str | None = None
         self._warming = threading.Lock()
         self._speaking = threading.Lock()
@@ -180,9 +186,10 @@ class Runtime:
         say = progress or (lambda fraction, stage: None)
         with self._warming:
             if self._policy is None:
-                policy = self._load(self.settings.model, lambda part, stage: say(0.7 * part, stage))
-                self._policy = policy
-                self.sync_adapter()
+                policy, spec = self._load(self.settings.model, lambda part, stage: say(0.7 * part, stage))
+                with self._speaking:
+                    self._policy, self._spec = policy, spec
+                    self.sync_adapter()
             if self.settings.memory:
                 say(0.7, "opening the memories")
                 recall = self.recall
@@ -193,11 +200,19 @@ class Runtime:
                     self.embedder.embed(["ready"])
             say(1.0, "ready")
 
-    def _load(self, model: str | None, say: Progress) -> Policy:
-        from policies.base_models import resolve
+    def _load(self, model: str | None, say: Progress) -> tuple[Policy, BaseSpec]:
+        from policies.base_models import BaseSpec, resolve
 
         say(0.0, "finding the model")
-        spec = resolve(model)
+
+        def fetching(fraction: float, stage: str) -> None:
+            say(0.1 * fraction, stage)
+
+        # In the child where there is one: a download would otherwise take turns with the screen.
+        if self.in_process:
+            spec = resolve(model, fetching)
+        else:
+            spec = BaseSpec(**self.host.call("resolve", fetching, model=model))
         say(0.1, f"loading {spec.name}")
         if self.in_process:
             from policies.language_policy import LanguagePolicy
@@ -207,13 +222,32 @@ class Runtime:
             from agent.remote import RemotePolicy
 
             policy = RemotePolicy(self.host, spec, device=self.settings.device, progress=say)
-        self._spec = spec
-        return policy
+        return policy, spec
 
     @property
     def base_sha256(self) -> str | None:
-        """Fingerprint of the loaded base; None before one is loaded."""
-        return self._spec.sha256 if self._spec is not None else None
+        """Fingerprint of the base that speaks or, before one is loaded, of the one that the settings name.
+
+        UNKNOWN_BASE when that is not on this disk; None when a policy was given without its base, which
+        then counts as the base of every adapter. Never downloads.
+        """
+        if self._spec is not None:
+            return self._spec.sha256
+        if self._policy is not None:
+            return None
+        model = self.settings.model
+        if self._named is None or self._named[0] != model:
+            from policies.base_models import resolve
+
+            try:
+                self._named = model, resolve(model, download=False).sha256
+            except AttuneError:
+                return UNKNOWN_BASE
+        return self._named[1]
+
+    def adapters(self) -> list[Adapter]:
+        """All versions, oldest first; `active` is what was last chosen for the base that speaks."""
+        return self.registry.list(self.base_sha256)
 
     def active_adapter(self) -> Adapter | None:
         """What should speak on the loaded base (None: the base); a damaged one is left out with a notice."""
@@ -223,11 +257,12 @@ class Runtime:
             self._notices.append(self.registry.notice)
         return adapter
 
-    def sync_adapter(self) -> None:
+    def sync_adapter(self, retry: bool = True) -> None:
         """Make the policy speak under the active adapter. Call only between two replies.
 
-        Other processes may have changed it. One that cannot be put on is left out with a notice, and
-        is not tried again until something else is active.
+        Other processes may have changed it. One whose files are unsound is left out with a notice and
+        not tried again until something else is chosen. After any other failure (the model's process
+        died, the memory was full) the next turn tries again; without `retry` that is left to it.
         """
         if self._policy is None:
             return
@@ -235,12 +270,17 @@ class Runtime:
         wanted = adapter.version if adapter else None
         if wanted == self._policy.adapter or (wanted is not None and wanted == self._refused):
             return
-        self._refused = None
+        if wanted is not None and wanted == self._failed and not retry:
+            return
+        self._refused = self._failed = None
         try:
             self._policy.swap(wanted, adapter.path if adapter else None)
         except AttuneError as wrong:
             log.warning("adapter %s not used: %s", wanted, wrong)
-            self._refused = wanted
+            if isinstance(wrong, AdapterError):
+                self._refused = wanted
+            else:
+                self._failed = wanted
             self._notices.append(f"{wrong} Until then {self._policy.adapter or 'the base'} speaks.")
 
     def use_model(self, model: str | None, progress: Progress | None = None) -> str:
@@ -249,15 +289,10 @@ class Runtime:
         if self.clock.updating:
             raise AttuneError("An update is training; wait for it or cancel it, then change the model.")
         with self._warming:
-            before = self._spec
-            try:
-                policy = self._load(model, say)
-            except AttuneError:
-                self._spec = before
-                raise
+            policy, spec = self._load(model, say)
             with self._speaking:
-                old, self._policy = self._policy, policy
-                self._refused = None
+                old, self._policy, self._spec = self._policy, policy, spec
+                self._refused = self._failed = None
                 self.sync_adapter()
             if old is not None:
                 old.close()
@@ -290,6 +325,15 @@ class Runtime:
         return self.journal.edit_reply(reply_id, cleaned)
 
     def pick(self, reply_id: str, other_id: str) -> Feedback:
+        """`reply_id` is better than its sibling; the newest pick between the two, when it says so already."""
+        between = [
+            one
+            for one in (*self.journal.feedback(reply_id), *self.journal.feedback(other_id))
+            if one.kind == "pick" and {one.reply_id, one.other_id} == {reply_id, other_id}
+        ]
+        newest = max(between, key=lambda one: one.seq, default=None)
+        if newest is not None and newest.reply_id == reply_id:
+            return newest
         return self.journal.pick(reply_id, other_id)
 
     def why(self, reply_id: str) -> Why:
@@ -318,7 +362,9 @@ class Runtime:
 
     def use(self, version: str | None, reason: str = "chosen by the owner") -> str | None:
         """Activate an adapter (None is the base). A reply in flight ends first; returns what is active."""
-        self.registry.activate(version, reason, self.base_sha256)
+        base = self.base_sha256
+        # The way back to the base is open whatever the settings name.
+        self.registry.activate(version, reason, None if version is None and base == UNKNOWN_BASE else base)
         return self._activated()
 
     def rollback(self, reason: str = "rolled back by the owner") -> str | None:
@@ -327,6 +373,7 @@ class Runtime:
         return self._activated()
 
     def _activated(self) -> str | None:
+        self._refused = self._failed = None
         self.sync_between_replies()
         active = self.active_adapter()
         return active.version if active else None
@@ -336,7 +383,7 @@ class Runtime:
         if not self._speaking.acquire(blocking=False):
             return False
         try:
-            self.sync_adapter()
+            self.sync_adapter(retry=False)
         finally:
             self._speaking.release()
         return True

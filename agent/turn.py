@@ -9,7 +9,7 @@ from typing import Any
 from agent import prompt
 from agent.tools import TOOLS
 from memory.records import Generation, Message, Recalled
-from policies.policy import Generated, Policy, SamplingParams
+from policies.policy import Generated, Policy, Renders, SamplingParams
 
 SCHEMAS = tuple(tool.schema() for tool in TOOLS)
 
@@ -27,6 +27,9 @@ class Turn:
     tools: tuple[dict[str, Any], ...]
     recalled: list[Recalled] = field(default_factory=list)
     leaf: Message | None = None
+    # Where the conversation goes back to when the new message of this turn is too long to be answered;
+    # (None,) is its very beginning, None means that there is no new message (regenerate).
+    back_to: tuple[str | None] | None = None
 
     def generation(self, fitted: prompt.Fitted, generated: Generated) -> Generation:
         """How the newest reply of the turn came about, for the journal."""
@@ -67,12 +70,20 @@ def tools_for(policy: Policy) -> tuple[dict[str, Any], ...]:
     return SCHEMAS if policy.count_tokens(system, SCHEMAS) <= policy.context_length // 3 else ()
 
 
-def broken(turn: Turn, raw: str, reason: str) -> Generated:
-    """What is known of a generation that never came to its end: the words, and no tokens."""
+def broken(turn: Turn, fitted: prompt.Fitted, raw: str, reason: str) -> Generated:
+    """What is known of a generation that never came to its end: the words, and not their tokens.
+
+    A policy that cannot render (its process may be dead) leaves the prompt empty; training then
+    renders it from the messages.
+    """
+    shown: str = ""
+    ids: tuple[int, ...] = ()
+    if isinstance(turn.policy, Renders):
+        shown, ids = turn.policy.prompt(fitted.messages, turn.tools)
     return Generated(
         text=raw,
-        prompt_text="",
-        prompt_ids=(),
+        prompt_text=shown,
+        prompt_ids=ids,
         completion_ids=(),
         adapter=turn.policy.adapter,
         finish_reason=reason,

@@ -190,6 +190,15 @@ def open_home(home: Path) -> Database:
     return Database(home / "attune.db")
 
 
+@contextmanager
+def writing(home: Path) -> Iterator[None]:
+    """Whatever the system refuses inside (a full disk, no permission) becomes a DatabaseError sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise _sentence(error, home / "attune.db") from error
+
+
 def _statements(sql: str) -> Iterator[str]:
     """Split a script at its statement ends. (`executescript` would commit the transaction it is in.)"""
     statement = ""

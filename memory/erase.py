@@ -23,7 +23,7 @@ from memory.text import quoted
 FORGOTTEN = "(forgotten)"
 # Only what Attune writes: a home may be any folder that the person named.
 STATE_FILES = ("attune.db", "attune.db-wal", "attune.db-shm", "config.toml")
-STATE_FOLDERS = ("index", "adapters", "backups", "logs")
+STATE_FOLDERS = ("index", "adapters", "backups", "logs", "training")
 LOCK = "update.lock"
 
 

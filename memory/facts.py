@@ -126,6 +126,10 @@ class Facts:
         found = self.db.rows("SELECT id, text FROM memory WHERE valid_to IS NULL ORDER BY created_at, id")
         return [(row["id"], row["text"]) for row in found]
 
+    def ids(self) -> set[str]:
+        """Of all that hold."""
+        return {row["id"] for row in self.db.rows("SELECT id FROM memory WHERE valid_to IS NULL")}
+
     def count(self) -> int:
         row = self.db.row("SELECT COUNT(*) AS n FROM memory WHERE valid_to IS NULL")
         return int(row["n"]) if row else 0

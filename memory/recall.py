@@ -59,13 +59,15 @@ class Recall:
     """Search over the memories, and the changes that keep the index in step with the database.
 
     The database has the last word: what it does not hold is never returned, and whatever the index
-    lacks (another process wrote it, the folder was deleted) is indexed before the next search.
+    lacks (another process wrote it, the folder was deleted, a process died between the two) is indexed
+    before the next search.
     """
 
     def __init__(self, facts: Facts, index: VectorIndex) -> None:
         self.facts = facts
         self.index = index
         self._lock = threading.RLock()
+        self._in_step: set[str] | None = None
 
     def search(self, query: str, k: int = 5) -> list[Recalled]:
         """At most k memories that matter for `query`, best first; `parts` adds up to the score."""
@@ -122,11 +124,21 @@ class Recall:
         return self.index.count()
 
     def sync(self, progress: Callable[[int, int], None] | None = None) -> bool:
-        """Bring the index in step when it holds another number of memories; True when there was need."""
+        """Bring the index in step with the memories that hold; True when there was need.
+
+        Ids are compared, not counts: an edit whose process died before it reached the index leaves as
+        many entries, and a wrong one among them. The index is asked for them at the first call, and
+        whenever the memories or its count have changed.
+        """
         with self._lock:
-            if self.index.count() == self.facts.count():
+            held = self.facts.ids()
+            if held == self._in_step and self.index.count() == len(held):
                 return False
-            live, there = dict(self.facts.texts()), self.index.ids()
+            there = self.index.ids()
+            if there == held:
+                self._in_step = held
+                return False
+            live = dict(self.facts.texts())
             self.index.remove(sorted(there - live.keys()))
             missing = [one for one in live if one not in there]
             for start in range(0, len(missing), 64):
@@ -134,6 +146,7 @@ class Recall:
                 self.index.add(some, [live[one] for one in some])
                 if progress:
                     progress(start + len(some), len(missing))
+            self._in_step = set(live)
             return True
 
     def _quietly(self, change: Callable[[], None]) -> None:

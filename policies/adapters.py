@@ -120,20 +120,20 @@ class AdapterRegistry:
                 shutil.rmtree(incoming, ignore_errors=True)
         return self.get(f"v{number}")
 
-    def list(self) -> Adapters:
-        """All adapters, oldest first."""
-        top = self._stack()[-1]
+    def list(self, base_sha256: str | None = None) -> Adapters:
+        """All adapters, oldest first; with `base_sha256`, `active` is what was last chosen for that base."""
+        top = self._stack(base_sha256)[-1]
         return [self._adapter(row, top) for row in self._db.rows("SELECT * FROM adapters ORDER BY number")]
 
-    def get(self, version: str) -> Adapter:
-        """The adapter `version`; raises AdapterError if there is none."""
+    def get(self, version: str, base_sha256: str | None = None) -> Adapter:
+        """The adapter `version` (`base_sha256` as in `list`); raises AdapterError if there is none."""
         match = VERSION.fullmatch(version)
         row = match and self._db.row("SELECT * FROM adapters WHERE number = ?", (int(match[1]),))
         if not row:
             raise AdapterError(
                 f"There is no adapter {version!r}: `attune policy list` shows those there are."
             )
-        return self._adapter(row, self._stack()[-1])
+        return self._adapter(row, self._stack(base_sha256)[-1])
 
     def active(self, base_sha256: str | None = None) -> Adapter | None:
         """The adapter that should speak, None for the base.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # activations, the key-value cache of a few thousand tokens and the allocator's slack
 OVERHEAD_SHARE = 1.15
 OVERHEAD_BYTES = 64 * 2**20
+
+Progress = Callable[[float, str], None]
 
 
 class ModelError(AttuneError):
@@ -36,11 +39,12 @@ class BaseSpec:
     sha256: str
 
 
-def resolve(model: str | None = None) -> BaseSpec:
+def resolve(model: str | None = None, progress: Progress | None = None, download: bool = True) -> BaseSpec:
     """Find `model`: None or "sprout" is the embedded seed, then a local folder, then a hub id.
 
-    A hub id is downloaded once (huggingface_hub's cache; HF_HUB_OFFLINE is respected) with its own
-    progress bar. Raises ModelError.
+    A hub id is downloaded once (huggingface_hub's cache; HF_HUB_OFFLINE is respected), told to
+    `progress` as a fraction and a stage; nothing is drawn. Without `download` only what is on this
+    disk is found, and the hub is not asked. Raises ModelError.
     """
     if model in (None, "", "sprout"):
         if not (SEED / "config.json").is_file():
@@ -54,7 +58,7 @@ def resolve(model: str | None = None) -> BaseSpec:
         return _spec(folder.resolve().name, folder.resolve())
     if model.startswith((".", "/", "~")) or model.count("/") > 1 or "\\" in model:
         raise ModelError(f"There is no folder {model}: check the path, or give a hub id such as owner/name.")
-    return _spec(model, _download(model))
+    return _spec(model, _fetched(model, progress, download))
 
 
 def weights(folder: Path) -> list[Path]:
@@ -192,7 +196,7 @@ def _spec(name: str, folder: Path) -> BaseSpec:
     return BaseSpec(name, str(folder), weights_file.fingerprint(weights(folder)))
 
 
-def _download(model: str) -> Path:
+def _fetched(model: str, progress: Progress | None, download: bool) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
 
@@ -202,14 +206,25 @@ def _download(model: str) -> Path:
         pass
     except (errors.HFValidationError, ValueError) as error:
         raise ModelError(f"{model!r} is neither a folder nor a hub id such as owner/name.") from error
+    if not download:
+        raise ModelError(f"{model} is not on this machine yet: it is fetched when it is first spoken to.")
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     if offline:
         raise ModelError(
             f"{model} is not on this machine and HF_HUB_OFFLINE is set: unset it, or give a local folder."
         )
     try:
-        _check_download(model)
-        return Path(huggingface_hub.snapshot_download(model, allow_patterns=HUB_FILES))
+        size = _check_download(model)
+        say = progress or (lambda fraction, stage: None)
+        say(0.0, f"downloading {model} ({_gigabytes(size)})")
+
+        def told(done: int) -> None:
+            share = min(done / size, 1.0)
+            say(share, f"downloading {model} ({_gigabytes(done)} of {_gigabytes(size)})")
+
+        return Path(
+            huggingface_hub.snapshot_download(model, allow_patterns=HUB_FILES, tqdm_class=_silent_bar(told))
+        )
     except errors.GatedRepoError as error:
         raise ModelError(f"{model} is gated: accept its terms on the hub, then `hf auth login`.") from error
     except errors.RepositoryNotFoundError as error:
@@ -224,8 +239,26 @@ def _download(model: str) -> Path:
         ) from error
 
 
-def _check_download(model: str) -> None:
-    """Refuse before the download what could not be held after it: disk."""
+def _silent_bar(told: Callable[[int], None]) -> Any:
+    """A bar class for huggingface_hub that draws nothing and tells how many bytes have come."""
+    from huggingface_hub.utils import tqdm
+
+    class SilentBar(tqdm):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._bytes = 0 if options.get("unit") == "B" else None
+            super().__init__(*arguments, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if self._bytes is not None:
+                self._bytes += int(n or 0)
+                told(self._bytes)
+            return super().update(n)
+
+    return SilentBar
+
+
+def _check_download(model: str) -> int:
+    """Bytes of the weights. Refuses before the download what could not be held after it: disk."""
     import shutil
 
     import huggingface_hub
@@ -244,6 +277,7 @@ def _check_download(model: str) -> None:
             f"{model} needs {_gigabytes(size)} of disk and {_gigabytes(free)} is free: "
             "make room, or set HF_HOME to another disk."
         )
+    return size
 
 
 def _gigabytes(count: int) -> str:

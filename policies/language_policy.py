@@ -89,6 +89,13 @@ class LanguagePolicy:
         """The rendered prompt, generation prompt included."""
         return self._format.render(messages, tools)
 
+    def prompt(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> tuple[str, tuple[int, ...]]:
+        """The rendered prompt with its ids; needs no lock and no forward pass."""
+        text = self._format.render(messages, tools)
+        return text, self._format.encode(text)
+
     def count_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()) -> int:
         """Tokens of the rendered prompt, generation prompt included."""
         return len(self._format.encode(self._format.render(messages, tools)))
@@ -246,8 +253,7 @@ class LanguagePolicy:
     def _prompt(
         self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]]
     ) -> tuple[str, tuple[int, ...]]:
-        prompt = self._format.render(messages, tools)
-        ids = self._format.encode(prompt)
+        prompt, ids = self.prompt(messages, tools)
         if not ids:
             raise PolicyError("There is nothing to answer: write a message first.")
         if len(ids) >= self._context:

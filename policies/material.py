@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from env.datasets import Pair, Unpaired, rows, split, unpair
+from env.datasets import Pair, Reply, Unpaired, rows, split, unpair
 from memory.journal import Journal
 from policies.gate import WORD
 from policies.learners.choose import choose
@@ -43,21 +43,25 @@ def material(journal: Journal, algorithm: str = "auto", hold_out: float = 0.2) -
     # read first: an event that comes in between is then counted as new, never as learned
     last_seq = journal.last_seq()
     thumbs, pairs = rows(journal)
-    signals = len({event for row in (*thumbs, *pairs) for event in row.feedback_ids})
+    events = [row.feedback_ids for row in thumbs] + [pair.feedback_ids for pair in pairs]
+    signals = len({event for some in events for event in some})
     if not signals:
         raise NothingToLearn("Nothing has been rated yet: rate a few replies up and down, then train.")
+    # How signals are counted stays as it is: what is left out below was rated all the same.
+    thumbs = [row for row in thumbs if _speaks(row.completion)]
+    spoken = [pair for pair in pairs if _speaks(pair.chosen) and _speaks(pair.rejected)]
     why = "asked for"
     if algorithm == "auto":
-        choice = choose(thumbs, pairs)
+        choice = choose(thumbs, spoken)
         algorithm, why = choice.algorithm, choice.reason
     if algorithm == "dpo":
-        if not pairs:
+        if not spoken:
             raise NothingToLearn(
                 "DPO learns from pairs and there are none: edit a reply, or regenerate and pick."
             )
-        train, test = _cut(pairs, hold_out)
+        train, test = _cut(spoken, hold_out)
         return Material("dpo", why, train, test, signals, last_seq)
-    singles = unpair(thumbs, pairs)
+    singles = [row for row in unpair(thumbs, pairs) if _speaks(row.completion)]
     liked = sum(row.label for row in singles)
     if liked in (0, len(singles)):
         way, other = ("up", "down") if liked else ("down", "up")
@@ -67,6 +71,11 @@ def material(journal: Journal, algorithm: str = "auto", hold_out: float = 0.2) -
         )
     train_rows, test_rows = _cut(singles, hold_out)
     return Material("kto", why, train_rows, test_rows, signals, last_seq)
+
+
+def _speaks(reply: Reply) -> bool:
+    """Whether there is anything to learn from: a reply that broke off before its first word has not."""
+    return reply.finished or bool(reply.text.strip())
 
 
 def _cut(data: Any, hold_out: float) -> tuple[Any, Any]:

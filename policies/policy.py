@@ -88,3 +88,14 @@ class Policy(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Renders(Protocol):
+    """A policy that can show the prompt of a request without answering it."""
+
+    def prompt(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> tuple[str, tuple[int, ...]]:
+        """The rendered prompt, generation prompt included, and its token ids."""
+        ...

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from memory.database import writing
 from policies.learners.lora import Cancelled, LearningSettings
 from policies.learners.rows import LearnError
 from policies.material import NothingToLearn
@@ -87,14 +88,17 @@ class UpdateJob:
         return self._process is not None and not self._ended
 
     def start(self) -> None:
-        """Start the child. Raises UpdateBusy at once if another process is training on this home."""
+        """Start the child. Raises UpdateBusy at once if another process is training on this home, and
+        DatabaseError when its log cannot be written."""
         if self._process is not None:
             raise UpdateError("This update was started already; make a new one.")
         with update_lock(self._home):
             pass
         logs = self._home / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        with (logs / "update.log").open("w") as log:
+        with writing(self._home):
+            logs.mkdir(parents=True, exist_ok=True)
+            log = (logs / "update.log").open("w")
+        with log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "policies.update_worker", json.dumps(self._order)],
                 stdin=subprocess.PIPE,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from memory.database import writing
 from memory.errors import AttuneError
 
 
@@ -21,17 +22,23 @@ class UpdateBusy(UpdateError):
 
 @contextmanager
 def update_lock(home: Path) -> Iterator[None]:
-    """The one writer of adapters of a home. Raises UpdateBusy. The system lets go of it if we die."""
+    """The one writer of adapters of a home. Raises UpdateBusy, or DatabaseError where nothing can be written.
+
+    The system lets go of it if we die.
+    """
     import fcntl
 
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "update.lock").open("a+") as file:
+    with writing(home):
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / "update.lock").open("a+")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise UpdateBusy(file.read().strip() or "unknown") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with writing(home):
+            # past Python's buffer, which would try again (and fail again) when the file is closed
+            os.truncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield

@@ -14,7 +14,10 @@ Progress = Callable[[float, str], None]
 
 
 def audit_adapters(home: Path, acks: Sequence[Any]) -> list[str]:
-    """Never a half adapter: each one that has a row is whole, and what is active is one of them."""
+    """Never a half adapter: a folder for every row, a row for every folder, and each of them whole.
+
+    The one that speaks is the one that was acknowledged last, or one that was about to after that.
+    """
     from memory.database import open_home
     from policies.adapters import AdapterRegistry
 
@@ -30,18 +33,36 @@ def audit_adapters(home: Path, acks: Sequence[Any]) -> list[str]:
                 registry.verify(adapter.version)
             except AttuneError as wrong:
                 problems.append(str(wrong))
-        registry.active()
+        active = registry.active()
         if registry.notice:
             problems.append(registry.notice)
         known = {adapter.version for adapter in registry.list()}
-        for ack in acks:
-            if ack["ack"] == "active" and ack["version"] not in known:
+        # a hidden one is a copy that was never put in its place
+        folders = {path.name for path in (home / "adapters").iterdir() if not path.name.startswith(".")}
+        problems += [f"adapter {name} has only a row or only a folder" for name in sorted(known ^ folders)]
+        told = [ack for ack in acks if "active" in (ack.get("ack"), ack.get("about"))]
+        for ack in told:
+            if "ack" in ack and ack["version"] not in {None, *known}:
                 problems.append(f"adapter {ack['version']} was acknowledged as active and is gone")
+        speaks, possible = active.version if active else None, _possible(told)
+        if possible is not None and speaks not in possible:
+            names = ", ".join(sorted(version or "the base" for version in possible))
+            problems.append(f"{speaks or 'the base'} speaks, though what was acknowledged is {names}")
     except AttuneError as wrong:
         problems.append(str(wrong))
     finally:
         db.close()
     return problems
+
+
+def _possible(told: Sequence[Any]) -> set[str | None] | None:
+    """What may speak after these lines; None is anything. An "about" may not know its version yet."""
+    last = max((at for at, ack in enumerate(told) if "ack" in ack), default=None)
+    since = told[last or 0 :]
+    if any("version" not in ack for ack in since):
+        return None
+    possible: set[str | None] = {ack["version"] for ack in since}
+    return possible if last is not None else {None, *possible}
 
 
 def run(

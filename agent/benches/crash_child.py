@@ -41,13 +41,18 @@ def live(home: Path, model: str | None) -> None:
             rating = with_model.rate(reply_id, 1 if number % 2 else -1, why="because")
             say(ack="rating", id=rating.id, reply_id=rating.reply_id, value=rating.value)
         say(phase="training")
+        say(about="active")
         run_update(home, model)
+        active = with_model.active_adapter()
+        say(ack="active", version=active.version if active else None)
         say(phase="promotion")
         versions = [adapter.version for adapter in with_model.registry.list()]
         for version in versions[-3:]:
+            say(about="active", version=version)
             with_model.use(version)
             say(ack="active", version=version)
-        with_model.rollback()
+        say(about="active")
+        say(ack="active", version=with_model.rollback())
     finally:
         with_model.close()
 

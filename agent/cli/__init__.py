@@ -8,10 +8,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+# What a shell reports for a command that Ctrl+C ended: 128 + SIGINT.
+STOPPED = 130
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 1 (one line on stderr), 2 (wrong usage), 130 (Ctrl+C)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments)
+    except KeyboardInterrupt:
+        # Wherever it came: in the imports, or a second time while everything was being closed.
+        code = STOPPED
+    if code == STOPPED:
+        _say_stopped(leaving=argv is None)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         from agent.cli.version import version
 
@@ -20,6 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from agent.cli.app import run
 
     return run(arguments)
+
+
+def _say_stopped(leaving: bool) -> None:
+    """One sentence. When the process is about to end, a further Ctrl+C cannot break into its end."""
+    try:
+        if leaving:
+            import signal
+
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("attune: Stopped; what was said and rated until then is kept.", file=sys.stderr)
+    except (OSError, ValueError, KeyboardInterrupt):
+        pass  # nobody reads it, or we are not in the main thread; the exit code still tells
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import typer
 from agent.cli.options import Home, Model, State
 from agent.cli.version import version
 from memory.errors import AttuneError
+from memory.text import BIDI, as_written
 
 app = typer.Typer(
     name="attune",
@@ -102,7 +103,9 @@ def _speak_utf8() -> None:
 
 def _fail(sentence: str) -> int:
     try:
-        print(f"attune: {' '.join(sentence.split())}", file=sys.stderr)
+        # it may name what was typed, and that must not drive the terminal
+        line = BIDI.sub("", as_written(" ".join(sentence.split())))
+        print(f"attune: {line}", file=sys.stderr)
     except OSError:
         pass  # nobody reads stderr any more; the exit code still tells
     return 1

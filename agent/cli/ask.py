@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,9 +76,13 @@ def _many(runtime: Runtime, sampling: SamplingParams, as_json: bool) -> None:
 def answer(runtime: Runtime, text: str, sampling: SamplingParams, show: bool = False) -> dict[str, Any]:
     """One turn as the JSON object that `ask` prints; `show` writes the reply to stdout as it comes.
 
+    A terminal gets no control and direction characters, which a model may write as well as anybody; a
+    pipe gets the reply to the letter.
+
     Raises AttuneError with the sentence of a turn that failed, KeyboardInterrupt after a cancelled one.
     """
     from agent.events import Notice, ReplyDone, TextDelta, ToolFinished, TurnFailed
+    from agent.tui.plain import clean
 
     cancel = threading.Event()
     started = time.perf_counter()
@@ -86,12 +91,13 @@ def answer(runtime: Runtime, text: str, sampling: SamplingParams, show: bool = F
     done: ReplyDone | None = None
     failed: str | None = None
     wrote = ""
+    shown: Callable[[str], str] = clean if sys.stdout.isatty() else str
     with interruptible(cancel):
         for event in runtime.loop.turn(text, cancel=cancel, sampling=sampling):
             if isinstance(event, TextDelta):
                 first = time.perf_counter() if first is None else first
                 if show:
-                    sys.stdout.write(event.text)
+                    sys.stdout.write(shown(event.text))
                     sys.stdout.flush()
                 wrote = event.text or wrote
             elif isinstance(event, ToolFinished):

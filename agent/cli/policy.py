@@ -17,7 +17,7 @@ Version = Annotated[str, typer.Argument(metavar="V", help="Such as v1; `base` is
 def list_(context: typer.Context, as_json: Json = False, home: Home = None) -> None:
     """Show all versions."""
     with opened(context, home).runtime() as runtime:
-        adapters = runtime.registry.list()
+        adapters = runtime.adapters()
         active = runtime.active_adapter()
         if as_json:
             print_json(
@@ -35,7 +35,7 @@ def list_(context: typer.Context, as_json: Json = False, home: Home = None) -> N
 def show(context: typer.Context, version: Version, as_json: Json = False, home: Home = None) -> None:
     """Show one version with its gate report."""
     with opened(context, home).runtime() as runtime:
-        adapter = runtime.registry.get(version)
+        adapter = runtime.registry.get(version, runtime.base_sha256)
         if as_json:
             print_json(asdict(adapter))
             return

@@ -50,7 +50,12 @@ class Tokeniser:
         What is over `max_length` goes from the start of the prompt, then from the end of the reply.
         """
         # a base can keep its name and change its tokenizer (the seed is rebuilt): then ids mean other text
-        same = prompt.base == self._base and self._tokenizer.decode(list(prompt.ids)) == prompt.text
+        # and a reply that broke off may have come without any
+        same = (
+            bool(prompt.ids)
+            and prompt.base == self._base
+            and self._tokenizer.decode(list(prompt.ids)) == prompt.text
+        )
         if same:
             prompt_ids = list(prompt.ids)
         else:

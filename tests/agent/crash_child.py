@@ -36,11 +36,13 @@ def live(home: Path, adapter: Path, meta: dict[str, Any]) -> None:
     say(phase="training")
     made = [runtime.registry.add(adapter, meta).version for _ in range(4)]
     say(phase="promotion")
-    for version in made:
+    for version in made * 3:
+        say(about="active", version=version)
         runtime.registry.set_status(version, "promoted")
         runtime.use(version)
         say(ack="active", version=version)
-    runtime.rollback()
+    say(about="active", version=made[-2])
+    say(ack="active", version=runtime.rollback())
     runtime.close()
 
 

@@ -26,7 +26,10 @@ class Broken:
 
 
 class ScriptedPolicy:
-    """Says `lines` in turn (the last one for ever). A token is a word; `seen` keeps every prompt."""
+    """Says `lines` in turn (the last one for ever). A token is a word; `seen` keeps every prompt.
+
+    `swap` raises what stands in `swap_errors`, one a call.
+    """
 
     def __init__(self, *lines: Any, context_length: int = 1000) -> None:
         self.lines = list(lines) or ["Hello."]
@@ -34,6 +37,7 @@ class ScriptedPolicy:
         self.tools: list[Sequence[Mapping[str, Any]]] = []
         self.sampling: list[SamplingParams] = []
         self.swaps: list[str | None] = []
+        self.swap_errors: list[Exception] = []
         self.closed = False
         self._adapter: str | None = None
         self._context = context_length
@@ -52,6 +56,12 @@ class ScriptedPolicy:
 
     def count_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()) -> int:
         return sum(len(str(message["content"]).split()) + 1 for message in messages)
+
+    def prompt(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> tuple[str, tuple[int, ...]]:
+        text = "\n".join(str(message["content"]) for message in messages)
+        return text, tuple(range(self.count_tokens(messages)))
 
     def stream(
         self,
@@ -80,8 +90,8 @@ class ScriptedPolicy:
             raise error
         yield Generated(
             text=said,
-            prompt_text="\n".join(str(message["content"]) for message in messages),
-            prompt_ids=tuple(range(self.count_tokens(messages))),
+            prompt_text=self.prompt(messages)[0],
+            prompt_ids=self.prompt(messages)[1],
             completion_ids=tuple(range(len(said.split()))),
             adapter=self._adapter,
             finish_reason=reason,
@@ -103,6 +113,8 @@ class ScriptedPolicy:
 
     def swap(self, version: str | None, path: str | None = None) -> None:
         self.swaps.append(version)
+        if self.swap_errors:
+            raise self.swap_errors.pop(0)
         self._adapter = version
 
     def close(self) -> None:

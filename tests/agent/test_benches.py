@@ -8,6 +8,7 @@ import pytest
 
 from agent.benches.learning import BenchLearner
 from agent.benches.serving import RunningAgent
+from agent.cli import main
 from agent.runtime import Runtime
 from memory.errors import AttuneError
 from tests.agent.scripted import ScriptedPolicy, scripted_runtime
@@ -88,3 +89,17 @@ def test_a_turn_that_fails_raises(tmp_path: Path) -> None:
             RunningAgent(runtime).turn("word " * 50)
     finally:
         runtime.close()
+
+
+def test_the_learning_bench_uses_every_core_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def run(model: object, quick: bool, workers: int, *_: object) -> dict[str, object]:
+        asked.append(workers)
+        raise AttuneError("Enough.")
+
+    monkeypatch.setattr("agent.benches.learning.run", run)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert main(["bench", "learning"]) == 1
+    assert main(["bench", "learning", "--workers", "2"]) == 1
+    assert asked == [6, 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 
 from agent.cli import main
+from agent.cli.ask import answer
 from memory.database import open_home
 from memory.journal import Journal
 from policies.adapters import AdapterRegistry
 from policies.base_models import resolve
+from tests.agent.scripted import ScriptedPolicy, scripted_runtime
 from tests.policies.tiny_models import make_adapter, make_model
 
 
@@ -208,7 +211,11 @@ def test_an_adapter_of_another_base_stays_out(attune: Attune, tmp_path: Path, ti
     other = make_model(tmp_path / "other", seed=5, max_position_embeddings=4096)
     attune("policy", "list")
     version = put_adapter(tmp_path / "home", other, tmp_path / "lora", seed=1)
-    attune("policy", "use", version)
+    assert "another base" in sentence(attune("policy", "use", version))
+    assert attune("--model", str(other), "policy", "use", version, "--json").json == {"active": version}
+    assert attune("policy", "list", "--json").json["active"] is None
+    assert attune("policy", "show", version, "--json").json["active"] is False
+    assert "the base speaks" in attune("doctor").out
     asked = attune("ask", "Hello.", "--json", "--no-memory").json
     assert asked["policy"] == {"base": "tiny", "adapter": None}
     asked = attune("ask", "Hello.", "--json", "--no-memory", "--model", str(other)).json
@@ -266,6 +273,34 @@ def test_doctor_names_what_is_wrong_and_what_to_do(attune: Attune, tmp_path: Pat
     assert re.search(r"wrong +config.*\n +-> .*not valid TOML", sick.out)
     assert re.search(r"wrong +index.*\n +-> .*attune memory rebuild", sick.out)
     assert re.search("Not in order: config, .*index", sentence(sick))
+
+
+def test_doctor_downloads_nothing(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("ATTUNE_MODEL", "nobody/no-such-model")
+    monkeypatch.setenv("ATTUNE_EMBEDDER", "nobody/no-such-embedder")
+    checks = {check["name"]: check for check in attune("doctor", "--json").json["checks"]}
+    assert "not on this machine yet" in checks["model"]["todo"]
+    assert checks["embedder"]["text"] == "nobody/no-such-embedder is not on this machine"
+    assert "HF_HUB_OFFLINE" not in json.dumps(checks)
+    assert "HF_HUB_OFFLINE" not in os.environ
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("out", [io.StringIO, Screen])
+def test_a_terminal_gets_no_controls_and_a_pipe_gets_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: type[io.StringIO]
+) -> None:
+    raw = "red \x1b[31mtext \u202etxet\n"
+    runtime = scripted_runtime(tmp_path / "home", ScriptedPolicy(raw), memory=False)
+    monkeypatch.setattr(sys, "stdout", shown := out())
+    assert answer(runtime, "Hello.", runtime.settings.sampling(), show=True)["finish_reason"] == "stop"
+    runtime.close()
+    assert shown.getvalue() == ("red \xb7[31mtext \xb7txet\n" if out is Screen else raw)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\x1b\x07", "\u202e"])

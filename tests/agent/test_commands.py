@@ -12,6 +12,7 @@ from agent.commands import CommandContext
 from agent.events import ReplyDone
 from agent.runtime import Runtime
 from memory.errors import AttuneError
+from tests.agent.scripted import call
 
 Make = Callable[..., Runtime]
 
@@ -113,3 +114,45 @@ def test_export(runtime: Runtime, tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["/new", "/sessions", "/quit", "/exit"])
 def test_what_only_a_face_can_do(runtime: Runtime, line: str) -> None:
     assert commands.run(runtime, line, CommandContext()).action in ("new", "sessions", "quit")
+
+
+def test_undo_goes_back_through_the_thumbs_of_this_conversation(runtime: Runtime) -> None:
+    context, first = talk(runtime)
+    [second] = [
+        event.message.id
+        for event in runtime.loop.turn("More.", context.conversation_id)
+        if isinstance(event, ReplyDone)
+    ]
+    _, elsewhere = talk(runtime)
+    runtime.rate(first, 1)
+    runtime.rate(second, -1)
+    runtime.rate(elsewhere, 1)
+    focused = CommandContext(context.conversation_id, first)
+    assert [commands.run(runtime, "/undo", focused).argument for _ in range(2)] == [second, first]
+    with pytest.raises(AttuneError, match="no rating to take back"):
+        commands.run(runtime, "/undo", context)
+    assert runtime.journal.effective(elsewhere) is not None
+
+
+def test_a_pick_is_written_once_until_it_changes(runtime: Runtime) -> None:
+    context, first = talk(runtime)
+    list(runtime.loop.regenerate(first))
+    second = commands.run(runtime, "/pick", context).argument
+    commands.run(runtime, "/pick", context)
+    assert len(runtime.journal.feedback()) == 1
+    commands.run(runtime, "/pick", CommandContext(reply_id=first))
+    commands.run(runtime, "/pick", CommandContext(reply_id=second))
+    assert [one.reply_id for one in runtime.journal.feedback()] == [second, first, second]
+
+
+def test_an_answer_that_used_tools_can_be_picked(make_runtime: Make) -> None:
+    runtime = make_runtime("Guess: 85.", call("calculator", expression="12 * 7"), "It is 84.")
+    context, guess = talk(runtime)
+    [worked_out] = [
+        event.message.id for event in runtime.loop.regenerate(guess) if isinstance(event, ReplyDone)
+    ]
+    assert commands.run(runtime, "/pick", context).argument == worked_out
+    [pick] = runtime.journal.feedback()
+    asking = runtime.journal.path(worked_out)[1]
+    assert (pick.reply_id, pick.other_id) == (asking.id, guess)
+    assert asking.tool_calls

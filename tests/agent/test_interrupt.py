@@ -9,6 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from memory.database import open_home
 from memory.journal import Journal
 from tests.policies.tiny_models import make_model
@@ -25,6 +27,11 @@ def run(home: Path, model: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def told(errors: str) -> bool:
+    """Exactly one line for the person, and nothing else."""
+    return errors.strip() == "attune: Stopped; what was said and rated until then is kept."
+
+
 def test_in_the_middle_of_a_reply(tmp_path: Path) -> None:
     model = make_model(tmp_path / "tiny", max_position_embeddings=65_536)
     # Hot, and with no way to end: nothing but the interrupt stops it in time.
@@ -38,7 +45,7 @@ def test_in_the_middle_of_a_reply(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in errors
+    assert told(errors)
     db = open_home(tmp_path / "home")
     journal = Journal(db)
     [conversation] = journal.conversations()
@@ -68,4 +75,37 @@ def test_while_waiting_for_a_line(tmp_path: Path) -> None:
         if stream is not None:
             stream.close()
     assert process.returncode == 130
-    assert "Traceback" not in errors
+    assert told(errors)
+
+
+# Ctrl+C at a moment that no timing could hit: each program presses it from inside.
+DURING_IMPORTS = """
+import os, signal, sys
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "agent.cli.ask":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Press())
+"""
+AGAIN_WHILE_CLOSING = """
+import os, signal, sys
+from agent.runtime import Runtime
+def press(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+close = Runtime.close
+def closing(self):
+    close(self)
+    press()
+Runtime.warm, Runtime.close = press, closing
+"""
+
+
+@pytest.mark.parametrize("before", [DURING_IMPORTS, AGAIN_WHILE_CLOSING])
+def test_at_any_other_moment(tmp_path: Path, before: str) -> None:
+    program = f"{before}\nfrom agent.cli import main\nsys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "ask", "Hello.", "--no-memory", "--home", str(tmp_path / "home")],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 130
+    assert told(done.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -204,7 +205,10 @@ def test_what_a_failing_model_said_is_kept(make_runtime: Make) -> None:
     user = next(event for event in events if isinstance(event, TurnStarted)).message
     [partial] = runtime.journal.children(user.id)
     assert (partial.content, partial.complete) == ("One two three", False)
-    assert runtime.journal.generation(partial.id).finish_reason == "error"
+    generation = runtime.journal.generation(partial.id)
+    assert generation.finish_reason == "error"
+    assert generation.prompt_text.endswith("Count.")
+    assert generation.prompt_ids
     assert done(list(runtime.loop.turn("Again.", user.conversation_id))).message.content == "Fine."
 
 
@@ -297,8 +301,38 @@ def test_a_message_longer_than_the_context_is_kept_and_refused(make_runtime: Mak
     assert len(runtime.journal.message(user.id).content) > 900_000
     after = list(runtime.loop.turn("Still there?", first.message.conversation_id))
     assert done(after).message.content == "Hello."
-    # A face may go on from the message that was refused; it leaves the prompt then.
+    assert runtime.journal.path(done(after).message.id)[0].content == "Hi."
+    assert "word" not in str(runtime.policy.seen[-1])  # type: ignore[attr-defined]
+
+
+def test_a_face_that_goes_on_from_a_refused_message_does_not_pay_for_it(
+    make_runtime: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = make_runtime("Hello.", context_length=100)
+    events = list(runtime.loop.turn("word " * 200_000))
+    user = next(event for event in events if isinstance(event, TurnStarted)).message
+    assert runtime.journal.conversation(user.conversation_id).head_id is None
+    counted: list[int] = []
+    count = runtime.policy.count_tokens
+
+    def counting(messages: Any, tools: Any = ()) -> int:
+        counted.append(count(messages, tools))
+        return counted[-1]
+
+    monkeypatch.setattr(runtime.policy, "count_tokens", counting)
     assert done(list(runtime.loop.turn("And here?", parent_id=user.id))).message.content == "Hello."
+    assert max(counted) < 100
+
+
+def test_another_reply_that_has_no_room_moves_nothing(make_runtime: Make) -> None:
+    runtime = make_runtime("Hello.", context_length=1000)
+    reply = done(list(runtime.loop.turn("word " * 100))).message
+    small = make_runtime("Hello.", context_length=100)
+    assert "at most 75" in failed(list(small.loop.regenerate(reply.id)))
+    assert small.journal.conversation(reply.conversation_id).head_id == reply.id
+    refused = list(small.loop.edit_user(reply.parent_id, "word " * 200))
+    assert "at most 75" in failed(refused)
+    assert small.journal.conversation(reply.conversation_id).head_id == reply.id
 
 
 def test_memories_make_room_for_a_long_message(make_runtime: Make) -> None:

@@ -19,6 +19,7 @@ from agent.model_host import HostError, ModelHost
 from agent.remote import RemotePolicy
 from agent.runtime import Runtime
 from memory.errors import AttuneError
+from policies.adapter_files import AdapterError
 from policies.base_models import BaseSpec, resolve
 from policies.language_policy import LanguagePolicy
 from policies.policy import Generated, Policy, SamplingParams, TokenChunk
@@ -188,3 +189,42 @@ def test_the_parent_loads_no_torch(spec: BaseSpec, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def fake_child(folder: Path, script: str) -> str:
+    """A program that stands for the interpreter that runs the child."""
+    path = folder / "child"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_an_answer_cut_short_by_the_death_of_the_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = 'read line\necho nonsense\nprintf \'{"id": 1, "value": [1, 2\'\nkill -9 $$'
+    monkeypatch.setattr(sys, "executable", fake_child(tmp_path, script))
+    host = ModelHost()
+    with pytest.raises(HostError, match=r"ended unexpectedly \(code -9\)"):
+        host.call("embed")
+    assert host.pid is None
+    host.close()
+
+
+def test_a_child_that_cannot_be_started_or_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "logs").write_text("not a folder")
+    with pytest.raises(AttuneError, match="cannot be used"):
+        ModelHost(tmp_path / "logs" / "model.log").ensure()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    with pytest.raises(HostError, match="could not be started"):
+        ModelHost().ensure()
+
+
+def test_the_child_finds_the_model_and_says_what_is_unsound(host: ModelHost, spec: BaseSpec) -> None:
+    assert BaseSpec(**host.call("resolve", model=spec.path)) == spec
+    with pytest.raises(HostError, match="no folder"):
+        host.call("resolve", model="/no/such/folder")
+    policy = RemotePolicy(host, spec, device="cpu")
+    with pytest.raises(AdapterError, match="lacks"):
+        policy.swap("v9", "/no/such/folder")
+    policy.close()

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from agent import commands
+from agent.commands import CommandContext
 from agent.events import Notice, ReplyDone
 from agent.learning_clock import surely_worse
+from agent.model_host import HostError
 from agent.runtime import Runtime
 from memory.errors import AttuneError
+from policies.adapters import AdapterError
 from policies.base_models import resolve
 from policies.update import update_lock
 from tests.policies.tiny_models import make_adapter, make_model
@@ -186,3 +190,60 @@ def test_how_sure_one_share_is_below_another(
     old: tuple[int, int], new: tuple[int, int], expected: float
 ) -> None:
     assert surely_worse(old, new) == pytest.approx(expected, abs=0.001)
+
+
+def test_a_swap_that_failed_is_tried_again_but_an_unsound_adapter_is_not(
+    make_runtime: Make, lora: tuple[Path, dict[str, Any]]
+) -> None:
+    folder, meta = lora
+    runtime = make_runtime("Hello.")
+    policy: Any = runtime.policy
+    version = runtime.registry.add(folder, {**meta, "status": "promoted"}).version
+    policy.swap_errors = [HostError("The model's process ended; try again.")]
+    runtime.use(version)
+    assert runtime.learning_status().adapter is None, "the base speaks, whatever was chosen"
+    [notice] = runtime.take_notices()
+    assert "process ended" in notice
+    runtime.poll_update()
+    assert policy.swaps == [version], "only the next turn tries again"
+    assert speak(runtime).generation.adapter == version
+    assert (runtime.learning_status().adapter, runtime.learning_status().adapter_status) == (
+        version,
+        "promoted",
+    )
+    runtime.use(None)
+    policy.swap_errors = [AdapterError("The adapter does not fit.")]
+    runtime.use(version)
+    assert speak(runtime).generation.adapter is None
+    assert policy.swaps == [version, version, None, version]
+
+
+def test_another_base_has_an_adapter_of_its_own(
+    make_runtime: Make, lora: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, meta = lora
+    runtime = make_runtime("Hello.", memory=False)
+    version = runtime.registry.add(folder, {**meta, "status": "promoted"}).version
+    runtime.use(version)
+    assert [one.active for one in runtime.adapters()] == [True]
+    assert "* v1" in commands.run(runtime, "/policy", CommandContext()).text
+    other = make_model(tmp_path / "other", seed=5)
+    runtime.use_model(str(other))
+    assert runtime.base_sha256 == resolve(str(other)).sha256
+    assert runtime.active_adapter() is None
+    assert [one.active for one in runtime.adapters()] == [False]
+    assert "* v1" not in commands.run(runtime, "/policy", CommandContext()).text
+    with pytest.raises(AttuneError, match="another base"):
+        runtime.use(version)
+
+
+def test_the_base_is_known_before_it_is_loaded(tmp_path: Path, lora: tuple[Path, dict[str, Any]]) -> None:
+    tiny = lora[0].parent / "tiny"
+    runtime = Runtime.open(tmp_path / "home", model=str(tiny))
+    assert runtime.base_sha256 == resolve(str(tiny)).sha256
+    assert not runtime.ready
+    runtime.close()
+    runtime = Runtime.open(tmp_path / "home", model=str(tmp_path / "nowhere"))
+    assert runtime.active_adapter() is None
+    assert runtime.use(None) is None
+    runtime.close()

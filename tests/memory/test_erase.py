@@ -83,7 +83,7 @@ def test_an_erased_rating_leaves_no_event(journal: Journal) -> None:
 def test_everything_goes_but_what_is_not_ours(db: Database, home: Path) -> None:
     Journal(db).start_conversation("x")
     db.close()
-    for name in ("config.toml", "logs/attune.log", "adapters/v1/weights", "my-own-notes.txt"):
+    for name in ("config.toml", "logs/attune.log", "adapters/v1/weights", "training/x", "my-own-notes.txt"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text("x")
     deleted = erase.everything(home)

@@ -190,6 +190,23 @@ def test_index_and_database_stay_in_step(recall: Recall) -> None:
     assert recall.sync() is False
 
 
+def test_a_process_that_died_between_database_and_index(recall: Recall, facts: Facts, home: Path) -> None:
+    fitz, tea = recall.remember("My dog is called Fits."), recall.remember("I like tea.")
+    assert len(recall.search("dog")) == 1
+    # What a kill -9 leaves: the edit is in the database, the index holds the old id, the counts agree.
+    edited = facts.edit(fitz.id, "My dog is called Fitzo.")
+    assert recall.index.count() == facts.count()
+    assert texts(recall.search("dog")) == ["My dog is called Fitzo."]
+    assert recall.index.ids() == {edited.id, tea.id}
+    recall.index.close()
+    newest = facts.edit(edited.id, "My dog is called Fitzi.")
+    again = Recall(facts, VectorIndex(home / "index", HashEmbedder()))
+    assert again.sync() is True
+    assert again.index.ids() == {newest.id, tea.id}
+    assert again.sync() is False
+    again.index.close()
+
+
 def test_usefulness_and_age_rank_among_equals(recall: Recall, db: Database, journal: Journal) -> None:
     good, bad = recall.remember("The cat sleeps indoors."), recall.remember("The cat sleeps outdoors.")
     asked = journal.add_user(journal.start_conversation().id, None, "cat?")

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,3 +174,41 @@ def test_a_hub_that_cannot_be_reached(
     sentence, torch_loaded = done.stdout.strip().splitlines()
     assert said in sentence
     assert torch_loaded == "False"
+
+
+def test_a_look_at_the_disk_asks_no_hub_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    with pytest.raises(ModelError, match="not on this machine yet"):
+        resolve("someone/no-such-model", download=False)
+
+
+def test_a_download_is_told_and_not_drawn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The hub is the one thing that tests have not got: a stand-in feeds the bars as its client does."""
+    import shutil
+
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def hub(model: str, tqdm_class: Any = None, local_files_only: bool = False, **_: Any) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError("not here")
+        files = tqdm_class(total=2, desc="Fetching 2 files")
+        came = tqdm_class(unit="B", total=0, desc="bytes")
+        for _ in range(2):
+            came.update(500_000_000)
+            files.update(1)
+        came.set_description("Download complete")
+        shutil.copytree(shared_model("llama"), tmp_path / "fetched")
+        return str(tmp_path / "fetched")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    monkeypatch.setattr(base_models, "_check_download", lambda model: 1_000_000_000)
+    told: list[tuple[float, str]] = []
+    assert resolve("someone/model", lambda part, stage: told.append((part, stage))).name == "someone/model"
+    assert [part for part, _ in told] == [0.0, 0.5, 1.0]
+    assert told[1][1] == "downloading someone/model (0.5 GB of 1.0 GB)"
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from policies.learners import dpo, kto
 from policies.learners.choose import choose
 from policies.learners.lora import Cancelled, LearningSettings, epochs, learning_rate
 from policies.learners.rows import LearnError, Tokeniser, Tokens, padding, score
+from policies.material import NothingToLearn, material
 from tests.policies.rated import Rated
 from tests.policies.tiny_models import make_model
 
@@ -202,3 +204,39 @@ def test_settings_follow_the_size_of_the_model_and_of_the_ledger() -> None:
     assert epochs(free, 8, 3_600_000) == 10
     assert epochs(free, 1000, 3_600_000) == 2
     assert epochs(LearningSettings(epochs=7), 8, 1) == 7
+
+
+def test_a_reply_that_broke_off_is_trained_on_the_prompt_that_it_was_shown(
+    home: Path, policy: LanguagePolicy
+) -> None:
+    Rated(home, policy).talk(1, lambda at: 1)
+    row = ledger(home)[0][0]
+    unknown = Prompt(row.prompt.messages, "", (), policy.base)
+    tokens = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids).row(
+        unknown, Reply("Trees are", finished=False)
+    )
+    assert tuple(tokens.prompt_ids) == row.prompt.ids
+
+
+def test_a_reply_without_a_word_teaches_nothing(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.talk(4, lambda at: 1 if at % 2 else -1)
+    db = open_home(home)
+    journal = Journal(db)
+    before = material(journal, hold_out=0.0)
+    said = journal.generation(rated.replies[0].id)
+    for reason in ("error", "cancelled"):
+        asked = journal.add_user(journal.start_conversation().id, None, "Hello?")
+        mute = replace(said, finish_reason=reason, completion_ids=(), prompt_text="", prompt_ids=())
+        reply = journal.add_reply(asked.conversation_id, asked.id, "", mute)
+        journal.rate(reply.id, 1)
+        journal.edit_reply(reply.id, f"What I wanted, {reason}.")
+    cut = material(journal, "kto", hold_out=0.0)
+    learned = {row.completion.text for row in cut.train}
+    assert learned == {row.completion.text for row in before.train} | {
+        "What I wanted, error.",
+        "What I wanted, cancelled.",
+    }
+    with pytest.raises(NothingToLearn, match="there are none"):
+        material(journal, "dpo")
+    db.close()

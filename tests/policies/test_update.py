@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from memory.database import open_home
+from memory.errors import DatabaseError
 from memory.journal import Journal
 from policies.adapters import AdapterRegistry
 from policies.base_models import resolve
@@ -287,3 +288,15 @@ def test_killed_or_cancelled_children_leave_no_half_adapter(
     assert state(home) == ([], None)
     with update_lock(home):
         pass
+
+
+def test_a_home_that_cannot_be_written_is_a_sentence(home: Path) -> None:
+    (home / "update.lock").mkdir(parents=True)
+    with pytest.raises(DatabaseError, match="cannot be used"), update_lock(home):
+        pass
+    (home / "update.lock").rmdir()
+    (home / "logs").write_text("not a folder")
+    job = UpdateJob(home)
+    with pytest.raises(DatabaseError, match="cannot be used"):
+        job.start()
+    assert not job.running
