@@ -16,10 +16,11 @@ from textual.screen import Screen
 
 from agent.learning_clock import LearningStatus, UpdateNews
 from agent.tui import keys
+from agent.tui.edge import told
 from agent.tui.plain import one_line, sentence
 from agent.tui.screens.chat import ChatScreen
 from agent.tui.themes import DARK, LIGHT
-from memory.errors import AttuneError
+from agent.tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
@@ -96,9 +97,7 @@ class AttuneApp(App[None]):
         try:
             doing()
         except Exception as error:
-            if not isinstance(error, AttuneError):
-                log.exception("loading failed")
-            self._from_thread(self._loaded, sentence(error))
+            self._from_thread(self._loaded, told(error, "loading"))
         else:
             self._from_thread(self._loaded, "")
 
@@ -138,14 +137,14 @@ class AttuneApp(App[None]):
                 self.runtime.maybe_update(time.monotonic() - self.touched)
             status = self.runtime.learning_status()
         except Exception as error:
-            if not isinstance(error, AttuneError):
-                log.exception("the learning clock failed")
-            news.append(UpdateNews("failed", sentence(error)))
+            news.append(UpdateNews("failed", told(error, "the learning clock")))
         notices = self.runtime.take_notices()
         self._from_thread(self._looked, status, news, notices)
 
     def _looked(self, status: LearningStatus | None, news: list[UpdateNews], notices: list[str]) -> None:
         self._looking = False
+        if not self.chat.query(StatusLine):  # the app is closing
+            return
         self.status = status or self.status
         for one in news:
             self.chat.tell(one)
@@ -157,7 +156,7 @@ class AttuneApp(App[None]):
             refresh()
 
     def _draw_status(self) -> None:
-        if not self.chat.is_mounted:
+        if not self.chat.query(StatusLine):
             return
         self.chat.show_status(self.status, self.loading_model)
         progress = getattr(self.screen, "show_progress", None)
@@ -218,7 +217,7 @@ class AttuneApp(App[None]):
     def action_show_sessions(self) -> None:
         from agent.tui.screens.sessions import SessionsScreen
 
-        self._open(SessionsScreen(self.runtime, self.chat.conversation_id), self._session_chosen)
+        self._open(SessionsScreen(self.runtime, lambda: self.chat.conversation_id), self._session_chosen)
 
     def show_why(self, reply_id: str) -> None:
         from agent.tui.screens.why import WhyScreen
@@ -230,15 +229,10 @@ class AttuneApp(App[None]):
             self.run_worker(partial(self._go, chosen), exit_on_error=False)  # type: ignore[arg-type]
 
     async def _go(self, chosen: str) -> None:
-        try:
-            if chosen:
-                await self.chat.open_conversation(chosen)
-            else:
-                await self.chat.action_new()
-        except Exception as error:
-            if not isinstance(error, AttuneError):
-                log.exception("opening a conversation failed")
-            self.chat.say(sentence(error), "bad")
+        if chosen:
+            await self.chat.caught(self.chat.open_conversation(chosen))
+        else:
+            await self.chat.action_new()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield SystemCommand("New conversation", "Start afresh (Ctrl+N)", self._new)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from agent.tui.branches import fork, leaf
-from agent.tui.plain import sentence
 from agent.tui.screens.dialogs import TextDialog
 from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.turn import Asked, UserTurn
-from memory.errors import AttuneError
 
 if TYPE_CHECKING:
     from agent.tui.screens.chat import ChatScreen
-
-log = logging.getLogger("attune.tui")
 
 
 class Asking:
@@ -67,12 +62,7 @@ class Asking:
         """Run `act` in a worker; what goes wrong is one sentence on the screen."""
 
         async def run() -> None:
-            try:
-                await act()
-            except Exception as error:
-                if not isinstance(error, AttuneError):
-                    log.exception("feedback failed")
-                self.chat.say(sentence(error), "bad")
+            await self.chat.caught(act())
             self.chat.app.look_again()  # type: ignore[attr-defined]
 
         worker: Any = run
@@ -108,8 +98,8 @@ class Asking:
         else:
             await chat.transcript.cut_from(view)
         chat.prompt.focus()
-        cancel = chat.fresh_cancel()
-        await chat.speak(None, lambda: chat.runtime.loop.regenerate(reply_id, cancel=cancel))
+        cancel = chat.talking.fresh_cancel()
+        chat.talking.speak(None, lambda: chat.runtime.loop.regenerate(reply_id, cancel=cancel))
 
     async def _edit_turn(self, view: UserTurn) -> None:
         chat = self.chat
@@ -123,8 +113,8 @@ class Asking:
         await chat.transcript.cut_from(view)
         await chat.transcript.add(fresh)
         chat.prompt.focus()
-        cancel = chat.fresh_cancel()
-        await chat.speak(fresh, lambda: chat.runtime.loop.edit_user(message_id, text, cancel=cancel))
+        cancel = chat.talking.fresh_cancel()
+        chat.talking.speak(fresh, lambda: chat.runtime.loop.edit_user(message_id, text, cancel=cancel))
 
     async def _step(self, view: UserTurn | ReplyView, amount: int) -> None:
         """Show the sibling before or after `view`, with what follows it."""

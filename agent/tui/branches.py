@@ -41,9 +41,11 @@ def fork(journal: Journal, message: Message) -> list[Message]:
 def place(journal: Journal, message: Message) -> tuple[int, int]:
     """(1-based place, number) of `message` among what `fork` gives."""
     siblings = fork(journal, message)
+    if len(siblings) < 2:
+        return 1, 1
     ids = [sibling.id for sibling in siblings]
     above = {node.id for node in journal.path(message.id)}
-    return next((index + 1 for index, one in enumerate(ids) if one in above), 1), max(len(ids), 1)
+    return next((index + 1 for index, one in enumerate(ids) if one in above), 1), len(ids)
 
 
 def leaf(journal: Journal, message_id: str) -> Message:

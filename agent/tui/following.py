@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.commands import CommandContext, CommandResult, run
-from agent.tui.plain import sentence
 from agent.tui.widgets.reply import ReplyView
 from memory.errors import AttuneError
 
 if TYPE_CHECKING:
     from agent.tui.screens.chat import ChatScreen
 
-log = logging.getLogger("attune.tui")
 SCREENS = {"sessions", "memory", "policy", "card", "help"}
 
 
@@ -31,22 +28,20 @@ class Following:
         self.chat.run_worker(job, group="command", exit_on_error=False)  # type: ignore[arg-type]
 
     async def _run(self, line: str) -> None:
+        await self.chat.caught(self._carry_out(line))
+        self.chat.app.look_again()  # type: ignore[attr-defined]
+
+    async def _carry_out(self, line: str) -> None:
         chat = self.chat
         view = chat.transcript.newest
-        try:
-            before = await chat.rating.snapshot(view.reply_id) if view and view.reply_id else None
-            context = CommandContext(chat.conversation_id, view.reply_id if view else None)
-            result = await asyncio.to_thread(run, chat.runtime, line, context)
-            rated = self._view(result.argument) if result.action in ("rated", "picked") else None
-            if rated is not None and before is not None:
-                await chat.rating.show(rated, before)
-            else:
-                await self._follow(result)
-        except Exception as error:
-            if not isinstance(error, AttuneError):
-                log.exception("a command failed")
-            chat.say(sentence(error), "bad")
-        chat.app.look_again()  # type: ignore[attr-defined]
+        before = await chat.rating.snapshot(view.reply_id) if view and view.reply_id else None
+        context = CommandContext(chat.conversation_id, view.reply_id if view else None)
+        result = await asyncio.to_thread(run, chat.runtime, line, context)
+        rated = self._view(result.argument) if result.action in ("rated", "picked") else None
+        if rated is not None and before is not None:
+            await chat.rating.show(rated, before)
+        else:
+            await self._follow(result)
 
     def _view(self, reply_id: str) -> ReplyView | None:
         return next((view for view in self.chat.transcript.replies if view.reply_id == reply_id), None)

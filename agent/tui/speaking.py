@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from agent.events import (
@@ -21,6 +22,7 @@ from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.transcript import Transcript
 from agent.tui.widgets.turn import UserTurn
 from memory.journal import Journal
+from memory.records import Message
 
 
 class Speaking:
@@ -52,7 +54,7 @@ class Speaking:
         if isinstance(event, TurnStarted):
             self.conversation_id, self.head_id = event.message.conversation_id, event.message.id
             if self.turn is not None:
-                self.turn.settle(event.message, place(self.journal, event.message))
+                self.turn.settle(event.message, await self._place(event.message))
         elif isinstance(event, Notice):
             await self.transcript.add(NoticeLine(event.text))
         elif isinstance(event, ToolStarted):
@@ -91,8 +93,12 @@ class Speaking:
         if self._view is None:
             self._view = ReplyView()
             await self.transcript.add(self._view)
-        await self._view.settle(event.message, event.generation, place(self.journal, event.message))
+        await self._view.settle(event.message, event.generation, await self._place(event.message))
         self._view = None
+
+    async def _place(self, message: Message) -> tuple[int, int]:
+        """In a thread: it reads the tree, and a screen that waits for a disk takes no keys."""
+        return await asyncio.to_thread(place, self.journal, message)
 
     async def _close(self) -> None:
         if self._view is not None:

@@ -46,7 +46,7 @@ class CardScreen(ListScreen):
         sure = f"{bar(line.probability)} {line.probability:4.0%}"
         return f"{mark}  {one_line(line.text, 36):<36}  {sure}  {SIGN[line.state]}"
 
-    def detail(self, entry_id: str) -> str:
+    async def detail(self, entry_id: str) -> str:
         line = self._lines.get(entry_id)
         return clean(line.summary) if line and line.summary else ""
 

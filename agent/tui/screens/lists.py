@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,10 +13,9 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from agent.tui.plain import sentence
-from memory.errors import AttuneError
+from agent.tui.edge import caught
 
-log = logging.getLogger("attune.tui")
+T = TypeVar("T")
 
 
 class ListScreen(Screen[Any]):
@@ -45,7 +44,7 @@ class ListScreen(Screen[Any]):
         """(id, text) of the entries that fit."""
         raise NotImplementedError
 
-    def detail(self, entry_id: str) -> str:
+    async def detail(self, entry_id: str) -> str:
         """A few words on the highlighted entry."""
         return ""
 
@@ -77,15 +76,13 @@ class ListScreen(Screen[Any]):
             return None
         return shown.get_option_at_index(shown.highlighted).id
 
-    async def caught(self, doing: Awaitable[Any]) -> Any:
+    async def caught(self, doing: Awaitable[T]) -> T | None:
         """What `doing` gives, or None after one sentence about what went wrong."""
-        try:
-            return await doing
-        except Exception as error:
-            if not isinstance(error, AttuneError):
-                log.exception("%s failed", type(self).__name__)
-            self.app.notify(sentence(error), severity="error", markup=False)
-            return None
+        return await caught(
+            doing,
+            lambda text: self.app.notify(text, severity="error", markup=False),
+            type(self).__name__,
+        )
 
     async def do(self, act: Callable[..., Any], *arguments: Any) -> Any:
         """Run `act` in a thread, look again, and give what it gave (None when it failed)."""
@@ -104,7 +101,13 @@ class ListScreen(Screen[Any]):
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option.id:
-            self.query_one("#detail", Static).update(self.detail(event.option.id))
+            job = partial(self._tell, event.option.id)
+            self.run_worker(job, group="detail", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _tell(self, entry_id: str) -> None:
+        said = await self.caught(self.detail(entry_id))
+        if self.is_attached:
+            self.query_one("#detail", Static).update(said or "")
 
     def action_search(self) -> None:
         self.query_one(Input).focus()

@@ -45,7 +45,7 @@ class MemoryScreen(ListScreen):
                 found.setdefault(recalled.memory_id, facts.get(recalled.memory_id))
         return list(found.values())
 
-    def detail(self, entry_id: str) -> str:
+    async def detail(self, entry_id: str) -> str:
         memory = self._memories.get(entry_id)
         if memory is None:
             return ""
@@ -57,8 +57,8 @@ class MemoryScreen(ListScreen):
 
     async def fill(self) -> None:
         await super().fill()
-        number = await asyncio.to_thread(self.runtime.facts.count)
-        if not self.is_attached:
+        number = await self.caught(asyncio.to_thread(self.runtime.facts.count))
+        if number is None or not self.is_attached:
             return
         self.query_one(".heading").update(f"Memory  {count(number, 'memory', 'memories')}")  # type: ignore[attr-defined]
 

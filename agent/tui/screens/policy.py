@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -18,7 +18,8 @@ from textual_plotext import PlotextPlot
 from agent.learning_clock import LearningStatus
 from agent.tui import keys
 from agent.tui.curve import Curve, curve, satisfaction
-from agent.tui.plain import bar, clean, sentence
+from agent.tui.edge import told
+from agent.tui.plain import bar, clean
 from agent.tui.report import report_text
 from memory.errors import AttuneError
 from memory.records import Adapter
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 BASE = "base"
 HINT = "Enter use \u00b7 r roll back \u00b7 b base \u00b7 t train \u00b7 x stop it \u00b7 Esc back"
-log = logging.getLogger("attune.tui")
 
 
 class LearningPlot(PlotextPlot):
@@ -87,7 +87,7 @@ class PolicyScreen(Screen[None]):
     async def fill(self) -> None:
         """Read registry and ledger again; the cursor stays where it was."""
         try:
-            adapters, active, found, liked = await asyncio.to_thread(self._read)
+            adapters, found, liked = await asyncio.to_thread(self._read)
         except Exception as error:
             self._sorry(error)
             return
@@ -97,18 +97,25 @@ class PolicyScreen(Screen[None]):
         table = self.query_one(DataTable)
         row = table.cursor_row
         table.clear()
+        base = self.runtime.base_sha256
         for adapter in reversed(adapters):
             table.add_row(
-                "\u25cf" if adapter.version == active else " ",
+                "\u25cf" if adapter.active else " ",
                 adapter.version,
-                adapter.status,
+                adapter.status if base in (None, adapter.base_sha256) else "other model",
                 adapter.algorithm,
                 str(adapter.signals),
                 _liked(liked.get(adapter.version)),
                 key=adapter.version,
             )
         table.add_row(
-            "\u25cf" if active is None else " ", BASE, "", "", "", _liked(liked.get(BASE)), key=BASE
+            " " if any(adapter.active for adapter in adapters) else "\u25cf",
+            BASE,
+            "",
+            "",
+            "",
+            _liked(liked.get(BASE)),
+            key=BASE,
         )
         table.move_cursor(row=min(row, table.row_count - 1))
         self.query_one(LearningPlot).draw(found)
@@ -118,11 +125,15 @@ class PolicyScreen(Screen[None]):
         nothing.update("The learning curve begins with your first rating.")
         self._show_report()
 
-    def _read(self) -> tuple[list[Adapter], str | None, Curve, dict[str, tuple[int, int]]]:
-        adapters = self.runtime.registry.list()
-        active = self.runtime.registry.active()
+    def _read(self) -> tuple[list[Adapter], Curve, dict[str, tuple[int, int]]]:
+        """The adapters (active is the one that speaks on the loaded base), the curve, and who was liked."""
+        active = self.runtime.active_adapter()
+        speaks = active.version if active else None
+        adapters = [
+            replace(adapter, active=adapter.version == speaks) for adapter in self.runtime.registry.list()
+        ]
         signals = self.runtime.journal.ledger()
-        return adapters, active.version if active else None, curve(signals), satisfaction(signals)
+        return adapters, curve(signals), satisfaction(signals)
 
     def look(self) -> None:
         self.run_worker(self.fill, group="fill", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
@@ -181,9 +192,7 @@ class PolicyScreen(Screen[None]):
         await self.fill()
 
     def _sorry(self, error: Exception) -> None:
-        if not isinstance(error, AttuneError):
-            log.exception("the policy screen failed")
-        self.app.notify(sentence(error), severity="error", markup=False)
+        self.app.notify(told(error, "the policy screen"), severity="error", markup=False)
 
     def action_back(self) -> None:
         self.dismiss(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -25,7 +26,8 @@ class SessionsScreen(ListScreen):
     EMPTY = "No conversation yet."
     HINT = "Enter open \u00b7 n new \u00b7 / search \u00b7 r rename \u00b7 d delete \u00b7 Esc back"
 
-    def __init__(self, runtime: Runtime, open_id: str | None = None) -> None:
+    def __init__(self, runtime: Runtime, open_id: Callable[[], str | None] = lambda: None) -> None:
+        """`open_id` gives what the chat has open at the time: a turn that begins opens one."""
         super().__init__()
         self.runtime = runtime
         self._open_id = open_id
@@ -37,14 +39,14 @@ class SessionsScreen(ListScreen):
         return [(one.id, self._row(one)) for one in found]
 
     def _row(self, one: Conversation) -> str:
-        sign = "\u203a" if one.id == self._open_id else " "
+        sign = "\u203a" if one.id == self._open_id() else " "
         return f"{sign} {one_line(one.title or 'untitled', 70)}"
 
-    def detail(self, entry_id: str) -> str:
+    async def detail(self, entry_id: str) -> str:
         one = self._known.get(entry_id)
         if one is None:
             return ""
-        spoken = self.runtime.journal.replies_of(one.id)
+        spoken = await asyncio.to_thread(self.runtime.journal.replies_of, one.id)
         replies = sum(not reply.tool_calls for reply in spoken)
         said = count(replies, "reply", "replies")
         return f"{said} \u00b7 last {when(one.updated_at)} \u00b7 begun {when(one.created_at)}"
@@ -71,7 +73,7 @@ class SessionsScreen(ListScreen):
         one = self._known.get(self.chosen or "")
         if one is None:
             return
-        if one.id == self._open_id:
+        if one.id == self._open_id():
             self.app.notify("That conversation is open; start a new one first.", markup=False)
             return
         question = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -13,14 +12,13 @@ from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
 from agent.tui import keys
-from agent.tui.plain import bar, clean, count, one_line, sentence, when
-from memory.errors import AttuneError
+from agent.tui.edge import told
+from agent.tui.plain import bar, clean, count, one_line, when
 from memory.records import Adapter, CardLine, Generation
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime, Why
 
-log = logging.getLogger("attune.tui")
 TRAINED_ON_SHOWN = 40
 
 
@@ -46,9 +44,7 @@ class WhyScreen(Screen[None]):
         try:
             parts = await asyncio.to_thread(self._explain)
         except Exception as error:
-            if not isinstance(error, AttuneError):
-                log.exception("why failed")
-            parts = [("", sentence(error), False)]
+            parts = [("", told(error, "why"), False)]
         if not self.is_attached:  # the person has left meanwhile
             return
         widgets: list[Widget] = []
@@ -84,19 +80,23 @@ class WhyScreen(Screen[None]):
         return next((one for one in self.runtime.registry.list() if one.version == version), None)
 
     def _trained_on(self, adapter: Adapter) -> str:
-        """The signals that stood in the ledger when the adapter was made; taken back ones are gone."""
-        before = [
-            entry for entry in self.runtime.journal.ledger() if entry[0].created_at <= adapter.created_at
-        ]
+        """The signals that the adapter's report names; those taken back or erased since are counted."""
+        named = (adapter.report.get("trained_on") or {}).get("feedback")
+        if named is None:
+            return "Its report does not say."
+        ids = set(named)
+        stand = [entry for entry in self.runtime.journal.signals() if entry[0].id in ids]
         sign = {1: "good", -1: "bad ", 0: "    "}
         lines = []
-        for feedback, reply, _ in reversed(before[-TRAINED_ON_SHOWN:]):
+        for feedback, reply in reversed(stand[-TRAINED_ON_SHOWN:]):
             verdict = sign[feedback.value] if feedback.kind == "thumb" else feedback.kind
             why = f"  ({one_line(feedback.why, 40)})" if feedback.why else ""
             lines.append(f"{verdict}  {one_line(reply.content, 80)}{why}")
-        if len(before) > TRAINED_ON_SHOWN:
-            lines.append(f"\u2026 and {len(before) - TRAINED_ON_SHOWN} older ones")
-        return "\n".join(lines) or "None of them is left."
+        if len(stand) > TRAINED_ON_SHOWN:
+            lines.append(f"\u2026 and {len(stand) - TRAINED_ON_SHOWN} older ones")
+        if len(ids) > len(stand):
+            lines.append(f"{count(len(ids) - len(stand), 'signal')} taken back or erased since")
+        return "\n".join(lines) or "On none."
 
 
 def _reply(why: Why) -> str:

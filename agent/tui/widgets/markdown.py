@@ -1,7 +1,9 @@
-"""A reply's text while it grows: Markdown as far as it is settled, an open code fence as plain text.
+"""A reply's text while it grows: Markdown as far as it is settled, an open block as plain text.
 
-Measured with Textual 8.2.8: an update per token costs twenty times what batches at 15 Hz cost, and an
-open fence that is highlighted again and again costs more than all the rest. Hence both rules.
+Measured with Textual 8.2.8: an update per token costs twenty times what batches cost; an open fence that
+is highlighted again and again costs more than all the rest; and a list, a quotation or a table that has
+grown is taken off the screen and mounted anew, item by item. Hence batches, and plain text for these
+blocks until they end.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from textual.widgets.markdown import MarkdownStream
 from agent.tui.plain import clean
 
 FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^`\n]*)$")
-OPEN_LINES = 40  # of an open fence, the newest; the whole of it is shown once it is closed
+GROUP = re.compile(r"^ {0,3}(?:(?:[-*+]|\d{1,9}[.)])(?:[ \t\n]|$)|>|\|)")  # a list, a quotation, a table
+OPEN_LINES = 40  # of an open block, the newest; the whole of it is shown once it is closed
 
 
 @functools.cache
@@ -27,21 +30,31 @@ def parser() -> MarkdownIt:
     return MarkdownIt("gfm-like")
 
 
-def split_open_fence(text: str) -> tuple[str, str]:
-    """`text` as (settled, open): `open` starts at a code fence that has no end yet, else it is empty.
+def split_open(text: str) -> tuple[str, str]:
+    """`text` as (settled, open): `open` is a fence, list, quotation or table at the end that may yet grow.
 
     A last line that may still become a fence ("`" or "``") counts as open, so that it never flickers.
     """
-    mark, start, position = "", 0, 0
+    fence, group = "", -1  # the mark of the fence, and where the group begins, that we are in
+    start, position, blank = 0, 0, True
     for line in text.splitlines(keepends=True):
         found = FENCE.match(line.rstrip("\n"))
-        if found and not mark:
-            mark, start = found["mark"], position
-        elif found and found["mark"].startswith(mark) and not found["info"].strip() and line.endswith("\n"):
-            mark = ""
+        if fence:
+            if found and found["mark"].startswith(fence) and not found["info"].strip():
+                fence = "" if line.endswith("\n") else fence
+        elif found:
+            fence, start = found["mark"], position
+            if not line.startswith(" "):
+                group = -1
+        elif group < 0 and GROUP.match(line):
+            group = position
+        elif group >= 0 and blank and line.strip() and not line.startswith(" ") and not GROUP.match(line):
+            group = -1
+        blank = not line.strip()
         position += len(line)
-    if mark:
-        return text[:start], text[start:]
+    if group >= 0 or fence:
+        cut = group if group >= 0 else start
+        return text[:cut], text[cut:]
     last = text.rpartition("\n")[2]
     if last.strip() and not last.strip().strip("`~"):
         return text[: len(text) - len(last)], last
@@ -59,9 +72,9 @@ class ReplyText(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Markdown(self._text, parser_factory=parser, open_links=False)
-        code = Static("", markup=False, classes="open-code")
-        code.display = False
-        yield code
+        growing = Static("", markup=False, classes="open")
+        growing.display = False
+        yield growing
         self._given = len(self._text)
 
     @property
@@ -69,15 +82,15 @@ class ReplyText(Vertical):
         return self._text
 
     async def grow(self, piece: str) -> None:
-        """Add a batch of text. Call it some 15 times a second, not once a token."""
+        """Add a batch of text. Call it some 10 times a second, not once a token."""
         self._text += clean(piece)
-        settled, growing = split_open_fence(self._text)
+        settled, _ = split_open(self._text)
         if len(settled) > self._given:
             if self._stream is None:
                 self._stream = Markdown.get_stream(self.query_one(Markdown))
             new, self._given = settled[self._given :], len(settled)
             await self._stream.write(new)
-        self._show_open(growing)
+        self._show_open(self._text[self._given :])
 
     async def finish(self, text: str | None = None) -> None:
         """End the stream; show `text` (the reply as it was recorded) if it differs from what came."""
@@ -90,10 +103,15 @@ class ReplyText(Vertical):
             await self.query_one(Markdown).update(whole)
         self._show_open("")
 
-    def _show_open(self, code: str) -> None:
-        shown = self.query_one(".open-code", Static)
-        lines = code.splitlines()[1:]
+    def _show_open(self, text: str) -> None:
+        shown = self.query_one(".open", Static)
+        code = text.lstrip(" ").startswith(("`", "~"))
+        lines = text.splitlines()[1 if code else 0 :]
         if len(lines) > OPEN_LINES:
             lines = [f"\u2026 {len(lines) - OPEN_LINES} lines above", *lines[-OPEN_LINES:]]
+        if not lines and not shown.display:
+            return
         shown.display = bool(lines)
+        shown.set_class(code, "-code")
+        shown.set_class(self._given > 0, "-below")
         shown.update("\n".join(lines))

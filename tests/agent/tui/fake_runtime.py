@@ -31,7 +31,7 @@ from memory.errors import AttuneError
 from memory.facts import Facts
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
-from memory.records import Feedback, Generation, Message, Recalled
+from memory.records import Adapter, Feedback, Generation, Message, Recalled
 from policies.adapters import AdapterRegistry
 
 NOW = 1_795_270_000.0  # 21 November 2026, for whatever shows a date
@@ -183,6 +183,10 @@ class FakeRuntime:
         )
 
     model_name = "sprout"
+    base_sha256: str | None = "0" * 64
+
+    def active_adapter(self) -> Adapter | None:
+        return self.registry.active(self.base_sha256)
 
     def warm(self, progress: Callable[[float, str], None] | None = None) -> None:
         if progress:
@@ -216,12 +220,12 @@ class FakeRuntime:
         self.facts.forget(memory_id)
 
     def use(self, version: str | None) -> str | None:
-        self.registry.activate(version, "owner")
+        self.registry.activate(version, "owner", self.base_sha256)
         self.adapter = version
         return version
 
     def rollback(self) -> str | None:
-        found = self.registry.rollback()
+        found = self.registry.rollback(self.base_sha256)
         self.adapter = found.version if found else None
         return self.adapter
 
@@ -264,7 +268,9 @@ class FakeRuntime:
         self.db.close()
 
 
-def make_adapter(runtime: FakeRuntime, status: str, report: dict[str, Any]) -> str:
+def make_adapter(
+    runtime: FakeRuntime, status: str, report: dict[str, Any], base: str = "sprout", sha256: str = "0" * 64
+) -> str:
     """A sound adapter in the registry; returns its version."""
     import json
 
@@ -280,8 +286,8 @@ def make_adapter(runtime: FakeRuntime, status: str, report: dict[str, Any]) -> s
     }
     save_file(weights, folder / "adapter_model.safetensors")
     meta = {
-        "base": "sprout",
-        "base_sha256": "0" * 64,
+        "base": base,
+        "base_sha256": sha256,
         "algorithm": "kto",
         "status": status,
         "signals": 12,

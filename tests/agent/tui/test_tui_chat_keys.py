@@ -260,6 +260,7 @@ async def test_r_then_left_right_and_pick(runtime: FakeRuntime) -> None:
         await pilot.press("escape", "r")
         await until(lambda: chat.speaking is None and chat.transcript.newest.text == "Two.")
         assert "2/2" in words(chat.transcript.newest)
+        assert "p picks this one" in words(chat.transcript.newest)
         for key, text, place in (
             ("left", "One.", "1/2"),
             ("right", "Two.", "2/2"),
@@ -355,12 +356,70 @@ async def test_e_on_a_message_asks_again_in_a_branch(runtime: FakeRuntime) -> No
         await until(lambda: chat.speaking is None and chat.transcript.newest.text == "About teas.")
         turn = chat.transcript.messages[0]
         assert (turn.text, turn.place) == ("teas", (2, 2))
-        turn.focus()
-        await pilot.press("left")
-        await until(lambda: chat.transcript.newest.text == "About tea.")
-        chat.transcript.messages[0].focus()
-        await pilot.press("right")
-        await until(lambda: chat.transcript.newest.text == "About teas.")
+        for key, said in (("left", "tea"), ("right", "teas"), ("h", "tea"), ("l", "teas")):
+            chat.transcript.messages[0].focus()
+            await pilot.press(key)
+            await until(lambda: chat.transcript.newest.text == f"About {said}.")  # noqa: B023
+
+
+@pytest.mark.parametrize("key", ["enter", "i"])
+async def test_back_to_the_prompt_from_a_message(runtime: FakeRuntime, key: str) -> None:
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await say(pilot, "hello")
+        await pilot.press("escape", "up")
+        await until(lambda: isinstance(chat.focused, UserTurn))
+        await pilot.press(key)
+        await until(lambda: chat.prompt.has_focus)
+
+
+@pytest.mark.parametrize("key", ["up", "k"])
+async def test_from_a_message_to_the_one_above(runtime: FakeRuntime, key: str) -> None:
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await say(pilot, "one")
+        await say(pilot, "two")
+        first, reply, second, _ = chat.transcript.messages
+        second.focus()
+        await pilot.press(key)
+        await until(lambda: chat.focused is reply)
+        await pilot.press(key)
+        await until(lambda: chat.focused is first)
+        await pilot.press(key)
+        await pilot.pause()
+        assert chat.focused is first
+
+
+# --- Ctrl+C -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("focus_reply", [False, True], ids=["prompt", "reply"])
+async def test_ctrl_c_stops_the_reply_first(runtime: FakeRuntime, focus_reply: bool) -> None:
+    runtime.replies = [["One."], ["Half of it", Hold(), " and the rest."]]
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await say(pilot, "hello")
+        chat.prompt.put("go")
+        await pilot.press("enter")
+        await until(lambda: "Half of it" in chat.transcript.messages[-1].text)
+        if focus_reply:
+            chat.transcript.newest.focus()
+            await until(lambda: chat.focused is chat.transcript.newest)
+        await pilot.press("ctrl+c")
+        await until(lambda: chat.speaking is None)
+        assert "stopped" in words(chat.transcript.newest)
+        assert pilot.app.is_running
+        assert not pilot.app._exit
+
+
+async def test_ctrl_c_twice_leaves_from_a_reply_too(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await say(pilot, "hello")
+        await pilot.press("escape", "ctrl+c")
+        await until(lambda: "again" in str(chat.prompt.border_title))
+        await pilot.press("ctrl+c")
+        await until(lambda: pilot.app._exit)
 
 
 async def test_c_on_a_message_copies_it(runtime: FakeRuntime) -> None:
@@ -378,6 +437,8 @@ async def test_every_mark_can_be_clicked(runtime: FakeRuntime) -> None:
         chat = chat_of(pilot)
         await say(pilot, "hello")
         view = chat.transcript.newest
+        await pilot.pause()  # laid out, so that there is a place to click
+        await until(lambda: view.query_one(".good").region)
         await pilot.click(view.query_one(".good"))
         await until(lambda: rating(runtime, view) == 1)
         await until(lambda: view.query_one(".undo").display)

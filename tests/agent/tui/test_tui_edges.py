@@ -37,8 +37,8 @@ async def test_a_message_waits_for_the_model(tmp_path) -> None:
     runtime = FakeRuntime(tmp_path / "home", cold=True)
     async with running(runtime) as pilot:
         chat = pilot.app.chat
-        await until(lambda: "wakes" in words(chat.query_one(StatusLine)))
-        assert "loading sprout" in words(chat.query_one(StatusLine))
+        await until(lambda: "loading sprout" in words(chat.query_one(StatusLine)))
+        assert "wakes" in words(chat.query_one(StatusLine))
         await pilot.press(*"hello", "enter")
         await until(lambda: "waiting for the model" in words(chat.transcript))
         assert runtime.journal.conversations() == []
@@ -85,6 +85,7 @@ async def test_a_second_message_waits_for_the_first_reply(runtime: FakeRuntime) 
         await pilot.press("b", "enter")
         hold.until.set()
         await until(lambda: [view.text for view in chat.transcript.replies] == ["One.", "Two."])
+        await until(lambda: chat.speaking is None)
         assert len(runtime.journal.path(chat.head_id)) == 4
 
 
@@ -281,6 +282,15 @@ async def test_a_new_adapter_is_announced_with_its_verdict(runtime: FakeRuntime)
         await until(lambda: "Another process" in notices(pilot.app))
 
 
+@pytest.mark.parametrize("kind", ["failed", "rolled_back"])
+async def test_news_without_a_report_points_nowhere(runtime: FakeRuntime, kind: str) -> None:
+    async with running(runtime) as pilot:
+        runtime.news = [UpdateNews(kind, "The update was stopped.")]
+        pilot.app.look_again()
+        await until(lambda: "was stopped" in notices(pilot.app))
+        assert "F3" not in notices(pilot.app)
+
+
 async def test_the_clock_sees_idleness_only_between_replies(runtime: FakeRuntime) -> None:
     hold = Hold()
     runtime.replies = [["a", hold]]
@@ -338,6 +348,43 @@ async def test_keypress_latency_is_measured_while_a_reply_streams(runtime: FakeR
         assert app.chat.prompt.text == "kept"
         hold.until.set()
         await until(lambda: app.chat.speaking is None)
+
+
+async def test_drawing_waits_for_a_gap_between_keys(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.tui.talking.TYPING_GAP", 60.0)
+    monkeypatch.setattr("agent.tui.talking.LONGEST_WAIT", 60.0)
+    first, last = Hold(), Hold()
+    runtime.replies = [["One", first, " two", last, " three."]]
+    async with running(runtime) as pilot:
+        app: AttuneApp = pilot.app
+        await app.chat.send("go")
+        app.touched = 0.0
+        await until(lambda: app.chat.transcript.messages[-1].text == "One")
+        await pilot.press("a")
+        first.until.set()
+        await keypress_latencies(app, 20)
+        assert app.chat.transcript.messages[-1].text == "One"
+        app.touched = 0.0  # the person stops typing
+        await until(lambda: app.chat.transcript.messages[-1].text == "One two")
+        last.until.set()
+        await until(lambda: app.chat.speaking is None)
+
+
+async def test_a_growing_list_is_plain_until_it_ends(runtime: FakeRuntime) -> None:
+    hold = Hold()
+    runtime.replies = [["Kinds:\n\n- **green**\n- black", hold, "\n\nThat is all."]]
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await chat.send("tea?")
+        await until(lambda: "- **green**\n- black" in words(chat.transcript.query_one(".open")))
+        assert not chat.transcript.query("MarkdownList")
+        hold.until.set()
+        await until(lambda: chat.speaking is None)
+        assert chat.transcript.query("MarkdownBulletList")
+        assert not chat.transcript.query_one(".open").display
+        assert chat.transcript.newest.text == "Kinds:\n\n- **green**\n- black\n\nThat is all."
 
 
 async def test_another_reply_that_fails_leaves_the_old_one(runtime: FakeRuntime) -> None:

@@ -12,7 +12,7 @@ from agent.tui.curve import curve, satisfaction
 from agent.tui.learned import Snapshot, learned
 from agent.tui.plain import bar, count, one_line, sentence
 from agent.tui.report import report_text
-from agent.tui.widgets.markdown import split_open_fence
+from agent.tui.widgets.markdown import split_open
 from agent.tui.widgets.status import status_text
 from memory.errors import AttuneError
 from memory.records import Adapter, CardLine, Feedback, Memory
@@ -32,10 +32,18 @@ from tests.agent.tui.waiting import talked
         ("a\n``", "a\n", "``"),
         ("inline ``` is none", "inline ``` is none", ""),
         ("```\nx\n```", "", "```\nx\n```"),
+        ("a\n\n- b\n- c", "a\n\n", "- b\n- c"),
+        ("- a\n\n- b\n  more\nlazy\n", "", "- a\n\n- b\n  more\nlazy\n"),
+        ("- a\n\n  b\n\nc", "- a\n\n  b\n\nc", ""),
+        ("1. a\n   ```py\n\nx\n   ```\n", "", "1. a\n   ```py\n\nx\n   ```\n"),
+        ("- a\n```py\nx", "- a\n", "```py\nx"),
+        ("| a |\n|---|\n| 1", "", "| a |\n|---|\n| 1"),
+        ("a\n\n> b", "a\n\n", "> b"),
+        ("**bold** and 3.5\n*it* -x", "**bold** and 3.5\n*it* -x", ""),
     ],
 )
-def test_an_open_fence_is_held_back(text: str, settled: str, growing: str) -> None:
-    assert split_open_fence(text) == (settled, growing)
+def test_an_open_block_is_held_back(text: str, settled: str, growing: str) -> None:
+    assert split_open(text) == (settled, growing)
 
 
 STATUS = LearningStatus("sprout", "v3", "promoted", 412, 1024, 3, None, "", True)

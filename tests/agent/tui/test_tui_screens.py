@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.command import CommandList
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, OptionList
 
@@ -219,7 +220,27 @@ async def test_policy_use_roll_back_base_train_and_stop(runtime: FakeRuntime) ->
         await until(lambda: runtime.cancelled == 1)
         await pilot.press("t")
         await until(lambda: runtime.trained == 1)
-        await shown(pilot, ChatScreen, "escape")
+        await shown(pilot, ChatScreen, "q")
+
+
+async def test_policy_shows_what_speaks_on_the_loaded_model(runtime: FakeRuntime) -> None:
+    ours, other = (
+        make_adapter(runtime, "promoted", REPORT),
+        make_adapter(runtime, "promoted", REPORT, "another", "1" * 64),
+    )
+    runtime.use(ours)
+    runtime.registry.activate(other, "chosen for another model")
+    async with running(runtime) as pilot:
+        await shown(pilot, PolicyScreen, "f3")
+        table = pilot.app.screen.query_one(DataTable)
+        await until(lambda: table.row_count == 3)
+        rows = {str(row[1]): row for row in (table.get_row_at(index) for index in range(3))}
+        assert [rows[name][0] for name in (ours, other, "base")] == ["\u25cf", " ", " "]
+        assert rows[other][2] == "other model"
+        await until(lambda: f"{other}: promoted" in words(pilot.app.screen))
+        assert "speaking now" not in words(pilot.app.screen)
+        await pilot.press("enter")
+        await until(lambda: any("another base" in note.message for note in pilot.app._notifications))
 
 
 async def test_a_rejected_wish_is_one_sentence(runtime: FakeRuntime) -> None:
@@ -275,10 +296,11 @@ async def test_why_shows_memories_card_adapter_and_its_ratings(runtime: FakeRunt
     memory = runtime.facts.remember("The dog is called Fitzo.")
     runtime.shown = [Recalled(memory.id, memory.text, 0.81, {"vector": 0.7, "text": 0.1})]
     runtime.card.pin("brief")
-    rated = talked(runtime, "tea?")
-    reply = runtime.journal.replies_of(rated)[0]
-    runtime.rate(reply.id, 1)
-    runtime.use(make_adapter(runtime, "promoted", REPORT))
+    runtime.replies = [["Held out."], ["Tea is a drink."]]
+    held_out, trained = (runtime.journal.replies_of(talked(runtime, text))[0] for text in ("a", "b"))
+    runtime.rate(held_out.id, -1)
+    named = [runtime.rate(trained.id, 1).id, "erased-since"]
+    runtime.use(make_adapter(runtime, "promoted", REPORT | {"trained_on": {"feedback": named}}))
     async with running(runtime) as pilot:
         await say(pilot, "and the dog?")
         await shown(pilot, WhyScreen, "ctrl+o")
@@ -288,8 +310,9 @@ async def test_why_shows_memories_card_adapter_and_its_ratings(runtime: FakeRunt
             )
         )
         text = words(pilot.app.screen)
-        for expected in WHY_SAYS:
+        for expected in (*WHY_SAYS, "1 signal taken back or erased since"):
             assert expected in text
+        assert "Held out." not in text  # rated before the adapter was made, and not trained on
         await shown(pilot, ChatScreen, "q")
 
 
@@ -309,7 +332,7 @@ async def test_the_palette_opens_screens(runtime: FakeRuntime) -> None:
         await pilot.press("ctrl+p")
         await until(lambda: pilot.app.screen.is_modal)
         await pilot.press(*"policy")
-        await pilot.pause(0.3)
+        await until(lambda: pilot.app.screen.query_one(CommandList).option_count == 1)
         await shown(pilot, PolicyScreen, "enter")
 
 

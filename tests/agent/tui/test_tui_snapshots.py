@@ -8,6 +8,8 @@ import pytest
 from textual.pilot import Pilot
 
 from agent.tui.app import AttuneApp, settled
+from agent.tui.screens.dialogs import Confirm, TextDialog
+from agent.tui.widgets.status import StatusLine
 from memory.records import Recalled
 from tests.agent.tui.fake_runtime import Call, FakeRuntime, freeze_times, make_adapter
 from tests.agent.tui.test_tui_screens import REPORT
@@ -100,7 +102,8 @@ def test_welcome_while_loading(tmp_path: Path, snap_compare) -> None:
     ],
     ids=["help", "memory", "policy", "sessions", "card", "why"],
 )
-def test_screen(lived_in: FakeRuntime, snap_compare, key: str, expected: str) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (100, 30)], ids=["80x24", "100x30"])
+def test_screen(lived_in: FakeRuntime, snap_compare, key: str, expected: str, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[None]) -> None:
         app = await chat(pilot)
         await pilot.press(key)
@@ -112,4 +115,34 @@ def test_screen(lived_in: FakeRuntime, snap_compare, key: str, expected: str) ->
         await until(there)
         await pilot.pause()
 
-    assert snap_compare(AttuneApp(lived_in), terminal_size=(100, 30), run_before=before)
+    assert snap_compare(AttuneApp(lived_in), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize(
+    ("keys", "dialog"),
+    [(("f2", "a"), TextDialog), (("f2", "f"), Confirm), (("escape", "e"), TextDialog)],
+    ids=["short-text", "confirm", "text"],
+)
+def test_dialog(lived_in: FakeRuntime, snap_compare, keys: tuple[str, str], dialog: type) -> None:
+    async def before(pilot: Pilot[None]) -> None:
+        app = await chat(pilot)
+        app.chat.prompt.focus()
+        await pilot.press(keys[0])
+        await until(lambda: app.screen is app.chat or "3 memories" in words(app.screen))
+        await until(lambda: app.focused is app.chat.transcript.newest or app.screen.chosen)
+        await pilot.press(keys[1])
+        await until(lambda: isinstance(app.screen, dialog) and app.focused is not None)
+        await pilot.pause()
+
+    assert snap_compare(AttuneApp(lived_in), run_before=before)
+
+
+def test_update_progress(lived_in: FakeRuntime, snap_compare) -> None:
+    async def before(pilot: Pilot[None]) -> None:
+        app = await chat(pilot)
+        lived_in.progress = 0.4
+        app.look_again()
+        await until(lambda: "40%" in words(app.chat.query_one(StatusLine)))
+        await pilot.pause()
+
+    assert snap_compare(AttuneApp(lived_in), run_before=before)
