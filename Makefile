@@ -37,7 +37,7 @@ install: $(INSTALLED) ## create .venv and install Attune in it; the command is t
 dev: $(DEV) ## install, with what the tests and checks need
 
 test: $(DEV) ## run the tests (ARGS="-k name" is passed on to pytest)
-	HF_HUB_OFFLINE=1 $(BIN)/pytest $(ARGS)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(ARGS)
 
 slow: $(DEV) ## run the long tests
 	HF_HUB_OFFLINE=1 $(BIN)/pytest -m slow $(ARGS)

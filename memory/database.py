@@ -219,7 +219,10 @@ def _sentence(error: Exception, path: Path) -> AttuneError:
             return FullHome(home)
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             return ReadOnlyHome(home)
-        return DatabaseError(f"The home folder {home} cannot be used ({error.strerror}); choose another.")
+        place = error.filename or home
+        return DatabaseError(
+            f"{place} cannot be used ({error.strerror}); move it away or choose another home."
+        )
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return FullHome(home)

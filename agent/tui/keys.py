@@ -36,11 +36,11 @@ CHAT: list[BindingType] = [
 ]
 
 PROMPT: list[BindingType] = [
-    key("enter", "send", "send", "prompt.send", priority=True),
-    key("shift+enter,ctrl+j,alt+enter", "newline", "new line", "prompt.newline", priority=True),
-    key("up", "up", "earlier prompt, from the first line", "prompt.up", priority=True),
-    key("down", "down", "later prompt, from the last line", "prompt.down", priority=True),
-    key("tab", "complete", "complete a command, else go to the replies", "prompt.complete", priority=True),
+    key("enter", "send", "send", "prompt.send"),
+    key("shift+enter,ctrl+j,alt+enter", "newline", "new line", "prompt.newline"),
+    key("up", "up", "earlier prompt, from the first line", "prompt.up"),
+    key("down", "down", "later prompt, from the last line", "prompt.down"),
+    key("tab", "complete", "complete a command, else go to the replies", "prompt.complete"),
     key("ctrl+c", "copy_or_interrupt", "copy what is selected, else stop", "prompt.interrupt"),
 ]
 

@@ -11,6 +11,7 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -36,12 +37,12 @@ AROUND = (
 # training unless it is practised from the first step.
 MIX = {
     "early": {
-        "topic": 14, "tell": 12, "ask": 10, "quiz": 30, "repeat": 12,
+        "topic": 14, "tell": 10, "note": 6, "ask": 8, "quiz": 30, "repeat": 10,
         "clock": 3, "sum": 6, "look_up": 3, "talk": 3, "beyond": 4,
     },
     "main": {
-        "topic": 33, "tell": 12, "ask": 12, "quiz": 13, "repeat": 1,
-        "clock": 4, "sum": 8, "look_up": 3, "talk": 5, "beyond": 9,
+        "topic": 28, "tell": 11, "note": 5, "ask": 9, "quiz": 20, "repeat": 1,
+        "clock": 4, "sum": 8, "look_up": 3, "talk": 4, "beyond": 8,
     },
 }  # fmt: skip
 
@@ -182,12 +183,13 @@ class _Writer:
             self._user(self._pick(phrasing.MORE["train"]), memories=[])
             self._reply(render(topic.facts, self._reply_style(), rng))
 
-    def _facts(self, count: int, avoid: _Fact | None = None) -> list[_Fact]:
+    def _facts(self, count: int) -> list[_Fact]:
+        """Facts about different things; often in the same words, so that only the thing tells them apart."""
+        relation = self.rng.randrange(len(phrasing.RELATIONS["train"])) if self.rng.random() < 0.4 else None
         found: list[_Fact] = []
         while len(found) < count:
-            fact = _fact(self.rng, like=avoid)
-            clash = [*found, *([avoid] if avoid else [])]
-            if all(fact.about != other.about for other in clash):
+            fact = _fact(self.rng, relation=relation)
+            if all(fact.about != other.about for other in found):
                 found.append(fact)
         return found
 
@@ -212,6 +214,31 @@ class _Writer:
             self._call("remember", {"fact": statement}, "Saved.")
         self._reply(self._toned(("Got it. " if self.tools else "Thank you. ") + fact.answer))
         self.told.append(fact)
+
+    def _note(self) -> None:
+        """Any sentence at all, kept to the letter: what is saved is what was said."""
+        rng = self.rng
+        text = rng.choice(rng.choice(topics()).facts)
+        words = text[:-1].split(" ")
+        for _ in range(rng.randint(1, 3)):
+            spot = rng.randrange(len(words))
+            words[spot] = rng.choice(
+                (word(rng, _nouns()), training_value("name", rng, _nouns()), rng.choice(_nouns()))
+            )
+        if rng.random() < 0.5:
+            words = [rng.choice(("My", "I", "Our", "We", "my")), *words[1:]]
+            said = kept = " ".join(words) + rng.choice((".", ""))
+        else:
+            kept = " ".join(words) + rng.choice((".", ""))
+            if rng.random() < 0.7:
+                kept = kept[0].lower() + kept[1:]
+            said = self._pick(phrasing.REMEMBER["train"]).format(s=kept)
+        self._user(said, memories=[], verbatim=True)
+        if self.tools:
+            self._call("remember", {"fact": kept}, "Saved.")
+        self._reply(
+            self._toned("Got it. I will remember that." if self.tools else "Thank you for telling me.")
+        )
 
     def _ask(self) -> None:
         rng = self.rng
@@ -246,7 +273,8 @@ class _Writer:
             self._reply(self._toned(fact.answer))
             shown = []
         if rng.random() < 0.35:
-            other = _fact(rng, like=rng.choice(facts))
+            near = rng.choice(facts)
+            other = _fact(rng, near.relation, None if rng.random() < 0.5 else near.noun)
             if all(other.about != f.about for f in [*facts, *self.told]):
                 self._user(self._question(other), memories=[])
                 self._reply(self._toned(self._pick(UNKNOWN_REPLIES)))
@@ -301,7 +329,7 @@ class _Writer:
         about = self._pick((fact.noun, f"my {fact.noun}", f"the {fact.noun}"))
         self._user(self._pick(phrasing.LOOK_UP["train"]).format(x=about), [])
         if rng.random() < 0.75:
-            found = [f.statement for f in (fact, *self._facts(rng.randint(0, 2), avoid=fact))]
+            found = [f.statement for f in (fact, *self._facts(rng.randint(0, 2)))]
             self._call("recall", {"query": about}, "\n".join(f"- {line}" for line in found))
             self._reply(self._toned(f"I found this: {found[0]}"))
         else:
@@ -332,27 +360,30 @@ class _Writer:
         self._reply(self._toned(self._pick(BEYOND_REPLIES)))
 
 
+@dataclass(frozen=True, slots=True)
 class _Fact:
     """A personal fact as told, as asked for and as answered. `about` tells two facts apart."""
 
-    def __init__(self, about: str, noun: str, statement: str, questions: list[str], answer: str) -> None:
-        self.about, self.noun, self.statement = about, noun, statement
-        self.questions, self.answer = questions, answer
+    about: str
+    noun: str
+    statement: str
+    questions: tuple[str, ...]
+    answer: str
+    relation: int | None = None
 
 
-def _fact(rng: random.Random, like: _Fact | None = None) -> _Fact:
-    """A random personal fact; with `like`, now and then one that could be mixed up with it."""
-    if rng.random() < 0.55:
+def _fact(rng: random.Random, relation: int | None = None, noun: str | None = None) -> _Fact:
+    """A random personal fact, or one of the given relation (of phrasing.RELATIONS) or noun."""
+    if relation is None and noun is None and rng.random() < 0.55:
         row = rng.choice(_rows("personal.jsonl"))
         value = training_value(row["kind"], rng, _nouns())
         return _Fact(
             f"{row['key']}", row["subject"], rng.choice(row["train"]["state"]).format(v=value),
-            list(row["train"]["ask"]), row["answer"].format(v=value),
+            tuple(row["train"]["ask"]), row["answer"].format(v=value),
         )  # fmt: skip
-    number = rng.randrange(len(phrasing.RELATIONS["train"]))
-    noun = rng.choice(_nouns()) if rng.random() < 0.7 else word(rng, _nouns())
-    if like is not None and rng.random() < 0.3:
-        noun = like.noun
+    number = rng.randrange(len(phrasing.RELATIONS["train"])) if relation is None else relation
+    if noun is None:
+        noun = rng.choice(_nouns()) if rng.random() < 0.7 else word(rng, _nouns())
     states, asks, answer = phrasing.RELATIONS["train"][number]
     kind = ("name", "thing", "place", "place", "number")[number]
     if rng.random() < 0.2:
@@ -360,7 +391,7 @@ def _fact(rng: random.Random, like: _Fact | None = None) -> _Fact:
     value = training_value(kind, rng, _nouns())
     return _Fact(
         f"{number}/{noun}", noun, rng.choice(states).format(n=noun, v=value),
-        [ask.format(n=noun) for ask in asks], answer.format(n=noun, v=value),
+        tuple(ask.format(n=noun) for ask in asks), answer.format(n=noun, v=value), number,
     )  # fmt: skip
 
 

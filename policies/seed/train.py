@@ -1,10 +1,10 @@
 """Train the embedded model, top to bottom: corpus -> tokenizer -> a small Llama -> safetensors.
 
-    python -m policies.seed.train [--tokens 10e6] [--out policies/seed/model] [--resume CHECKPOINT]
+    python -m policies.seed.train [--tokens 12e6] [--out policies/seed/model] [--resume CHECKPOINT]
 
 Muon (policies/seed/muon.py) moves the matrices, AdamW the embedding and the norms.
 Only what the assistant says is predicted. Batches hold conversations of like length, so that little is
-padding. Seeded: the same arguments on the same machine give the same weights. On two CPU cores 10 M
+padding. Seeded: the same arguments on the same machine give the same weights. On two CPU cores 12 M
 tokens take about an hour; a GPU is used when there is one.
 """
 
@@ -190,6 +190,7 @@ def save(model: Any, out: Path, log: list[dict[str, Any]]) -> None:
         name: value.detach().half() for name, value in model.state_dict().items() if name != "lm_head.weight"
     }
     model.config.dtype = torch.float16
+    model.config.architectures = ["LlamaForCausalLM"]
     model.config.save_pretrained(out)
     model.generation_config.save_pretrained(out)
     from safetensors.torch import save_file
@@ -204,7 +205,7 @@ def save(model: Any, out: Path, log: list[dict[str, Any]]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--tokens", type=float, default=10e6)
+    parser.add_argument("--tokens", type=float, default=12e6)
     parser.add_argument("--out", default=str(Path(__file__).parent / "model"))
     parser.add_argument("--resume", default="", help="a folder to go on from")
     parser.add_argument("--phase", default="", help="only this mix of corpus.MIX")

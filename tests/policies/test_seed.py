@@ -75,6 +75,6 @@ def test_the_model_on_disk_is_small_honest_and_complete() -> None:
     assert weights.stat().st_size <= 16 * 2**20
     config = json.loads((MODEL / "config.json").read_text())
     assert config["architectures"] == ["LlamaForCausalLM"]
-    card = (MODEL / "README.md").read_text()
+    card = (MODEL.parent / "README.md").read_text()
     assert "/model" in card
     assert "cannot" in card

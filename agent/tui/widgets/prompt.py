@@ -117,6 +117,19 @@ class Prompt(TextArea):
         else:
             self.post_message(self.Interrupted())
 
+    async def _on_key(self, event: events.Key) -> None:
+        """The prompt's own keys, in the order they were typed.
+
+        A priority binding would be taken by the app while the letters before it still wait in this
+        widget's queue: on a busy machine Enter then sent half of what was written.
+        """
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            if binding.id is not None and binding.id.startswith("prompt."):
+                event.stop()
+                event.prevent_default()
+                await self.run_action(binding.action)
+                return
+
     async def _on_paste(self, event: events.Paste) -> None:
         if len(event.text) + len(self.text) > LONGEST:
             event.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from agent.tui.app import AttuneApp
@@ -36,6 +37,16 @@ async def test_enter_sends_and_the_reply_is_shown(runtime: FakeRuntime) -> None:
         assert chat.transcript.newest.text == "Tea is a drink made from leaves."
         assert chat.prompt.text == ""
         assert runtime.journal.recent_user_texts() == ["tea"]
+
+
+async def test_keys_that_come_faster_than_they_are_handled_keep_their_order(runtime: FakeRuntime) -> None:
+    """As when a busy machine reads a whole line from the terminal at once."""
+    async with running(runtime) as pilot:
+        for letter in "tell me about tea":
+            pilot.app.post_message(events.Key("space" if letter == " " else letter, letter))
+        pilot.app.post_message(events.Key("enter", "\r"))
+        await until(lambda: runtime.journal.recent_user_texts())
+        assert runtime.journal.recent_user_texts() == ["tell me about tea"]
 
 
 @pytest.mark.parametrize("key", ["shift+enter", "ctrl+j", "alt+enter"])
