@@ -7,18 +7,15 @@ made up afresh each time (env.skills.values); what is known is in env.skills.top
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from env.skills import phrasing
 from env.skills.topics import Topic, topics
 from env.skills.values import training_value, word
+from policies.seed.material import Fact, arithmetic, draw_fact, greeted, nouns, read_rows, sentence, typed
 from policies.seed.small_talk import BEYOND_FRAMES, BEYOND_REPLIES, SMALL_TALK, UNKNOWN_REPLIES
 from policies.seed.styles import FORMAL_OPEN, FRIENDLY_OPEN, PURE, Style, card_lines, dress, render
 
@@ -47,23 +44,6 @@ MIX = {
 }  # fmt: skip
 
 
-@cache
-def _rows(name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(
-        json.loads(line) for line in files("env.skills").joinpath(name).read_text("utf-8").splitlines()
-    )
-
-
-@cache
-def _nouns() -> tuple[str, ...]:
-    """Words a personal fact can be about: topic names and the longer words of their facts."""
-    found = {name for topic in topics() for name in topic.names if " " not in name}
-    for topic in topics():
-        for fact in topic.facts:
-            found.update(w.lower() for w in re.findall(r"[A-Za-z]{4,}", fact))
-    return tuple(sorted(found))
-
-
 def conversation(rng: random.Random, phase: str = "main") -> list[Message]:
     """One conversation: a system message, then one to five segments (now and then up to twenty)."""
     return _Writer(rng, phase).write()
@@ -83,7 +63,7 @@ class _Writer:
         self.tools: tuple[str, ...] = TOOLS if rng.random() < 0.88 else ()
         if rng.random() < 0.15:
             self.tools = tuple(rng.sample(self.tools, len(self.tools)))
-        self.told: list[_Fact] = []
+        self.told: list[Fact] = []
         self.topic: Topic | None = None
         self.messages: list[Message] = []
 
@@ -92,7 +72,7 @@ class _Writer:
         lines = card_lines(self.style) if self.style else []
         rng.shuffle(lines)
         if rng.random() < 0.04:
-            lines.insert(rng.randint(0, len(lines)), _sentence(rng))
+            lines.insert(rng.randint(0, len(lines)), sentence(rng))
         system = PERSONA
         if lines:
             system += "\n\nPreferences of the owner:\n" + "\n".join(f"- {line}" for line in lines)
@@ -140,7 +120,7 @@ class _Writer:
 
     def _user(self, text: str, memories: list[str] | None = None, verbatim: bool = False) -> None:
         if not verbatim:
-            text = _greeted(_typed(text, self.rng), self.rng)
+            text = greeted(typed(text, self.rng), self.rng)
         if memories is None and self.rng.random() < 0.25:
             shown = self._new_facts(self.rng.randint(1, 3))
             memories = [fact.statement for fact in shown]
@@ -171,7 +151,7 @@ class _Writer:
         style = self._reply_style()
         if rng.random() < 0.08:  # a word that it never saw must not hide the topic
             words = question.split(" ")
-            words.insert(rng.randrange(len(words) + 1), word(rng, _nouns()))
+            words.insert(rng.randrange(len(words) + 1), word(rng, nouns()))
             question = " ".join(words)
         if rng.random() < 0.08:
             wish = self._pick(tuple(phrasing.IN_STYLE))
@@ -183,17 +163,17 @@ class _Writer:
             self._user(self._pick(phrasing.MORE["train"]), memories=[])
             self._reply(render(topic.facts, self._reply_style(), rng))
 
-    def _facts(self, count: int) -> list[_Fact]:
+    def _facts(self, count: int) -> list[Fact]:
         """Facts about different things; often in the same words, so that only the thing tells them apart."""
         relation = self.rng.randrange(len(phrasing.RELATIONS["train"])) if self.rng.random() < 0.4 else None
-        found: list[_Fact] = []
+        found: list[Fact] = []
         while len(found) < count:
-            fact = _fact(self.rng, relation=relation)
+            fact = draw_fact(self.rng, relation=relation)
             if all(fact.about != other.about for other in found):
                 found.append(fact)
         return found
 
-    def _new_facts(self, count: int) -> list[_Fact]:
+    def _new_facts(self, count: int) -> list[Fact]:
         """Facts about things that this conversation has not spoken of."""
         return [f for f in self._facts(count) if all(f.about != t.about for t in self.told)]
 
@@ -202,7 +182,7 @@ class _Writer:
         fact = self._facts(1)[0]
         if any(fact.about == other.about for other in self.told):
             return
-        statement = said = _typed(fact.statement, rng)
+        statement = said = typed(fact.statement, rng)
         if rng.random() < 0.3:
             if not re.match(r"I\b", statement):
                 statement = statement[0].lower() + statement[1:]
@@ -223,7 +203,7 @@ class _Writer:
         for _ in range(rng.randint(1, 3)):
             spot = rng.randrange(len(words))
             words[spot] = rng.choice(
-                (word(rng, _nouns()), training_value("name", rng, _nouns()), rng.choice(_nouns()))
+                (word(rng, nouns()), training_value("name", rng, nouns()), rng.choice(nouns()))
             )
         if rng.random() < 0.5:
             words = [rng.choice(("My", "I", "Our", "We", "my")), *words[1:]]
@@ -274,21 +254,21 @@ class _Writer:
             shown = []
         if rng.random() < 0.35:
             near = rng.choice(facts)
-            other = _fact(rng, near.relation, None if rng.random() < 0.5 else near.noun)
+            other = draw_fact(rng, near.relation, None if rng.random() < 0.5 else near.noun)
             if all(other.about != f.about for f in [*facts, *self.told]):
                 self._user(self._question(other), memories=[])
                 self._reply(self._toned(self._pick(UNKNOWN_REPLIES)))
         self.told += facts
 
-    def _question(self, fact: _Fact) -> str:
+    def _question(self, fact: Fact) -> str:
         return self._pick(AROUND).format(q=self._pick(fact.questions))
 
     def _repeat(self) -> None:
         rng = self.rng
         if rng.random() < 0.5:
-            text = " ".join(word(rng, _nouns()) for _ in range(rng.randint(1, 4)))
+            text = " ".join(word(rng, nouns()) for _ in range(rng.randint(1, 4)))
         else:
-            text = training_value(rng.choice(("name", "place", "word", "number", "date")), rng, _nouns())
+            text = training_value(rng.choice(("name", "place", "word", "number", "date")), rng, nouns())
         self._user(
             self._pick(("Repeat: {x}", "Say {x}", "Repeat after me: {x}", "Please say {x}")).format(x=text),
             [],
@@ -313,7 +293,7 @@ class _Writer:
 
     def _sum(self) -> None:
         rng = self.rng
-        said, expression, result = _arithmetic(rng)
+        said, expression, result = arithmetic(rng)
         self._user(self._pick(phrasing.SUM["train"]).format(e=said), None if rng.random() < 0.3 else [])
         if not self.tools:
             self._reply(self._toned("I cannot calculate without my calculator."))
@@ -346,92 +326,18 @@ class _Writer:
         rng = self.rng
         draw = rng.random()
         if draw < 0.45:
-            rows = [row for row in _rows("beyond.jsonl") if row["split"] == "train"]
+            rows = [row for row in read_rows("beyond.jsonl") if row["split"] == "train"]
             question = rng.choice(rows)["text"]
         else:
             known = rng.choice(rng.choice(topics()).names)
             question = self._pick(BEYOND_FRAMES).format(
                 t=known,
-                x=word(rng, _nouns()),
-                y=training_value("name", rng, _nouns()),
-                w=rng.choice(_nouns()),
+                x=word(rng, nouns()),
+                y=training_value("name", rng, nouns()),
+                w=rng.choice(nouns()),
             )
         self._user(question)
         self._reply(self._toned(self._pick(BEYOND_REPLIES)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fact:
-    """A personal fact as told, as asked for and as answered. `about` tells two facts apart."""
-
-    about: str
-    noun: str
-    statement: str
-    questions: tuple[str, ...]
-    answer: str
-    relation: int | None = None
-
-
-def _fact(rng: random.Random, relation: int | None = None, noun: str | None = None) -> _Fact:
-    """A random personal fact, or one of the given relation (of phrasing.RELATIONS) or noun."""
-    if relation is None and noun is None and rng.random() < 0.55:
-        row = rng.choice(_rows("personal.jsonl"))
-        value = training_value(row["kind"], rng, _nouns())
-        return _Fact(
-            f"{row['key']}", row["subject"], rng.choice(row["train"]["state"]).format(v=value),
-            tuple(row["train"]["ask"]), row["answer"].format(v=value),
-        )  # fmt: skip
-    number = rng.randrange(len(phrasing.RELATIONS["train"])) if relation is None else relation
-    if noun is None:
-        noun = rng.choice(_nouns()) if rng.random() < 0.7 else word(rng, _nouns())
-    states, asks, answer = phrasing.RELATIONS["train"][number]
-    kind = ("name", "thing", "place", "place", "number")[number]
-    if rng.random() < 0.2:
-        kind = rng.choice(("name", "word", "thing", "number"))
-    value = training_value(kind, rng, _nouns())
-    return _Fact(
-        f"{number}/{noun}", noun, rng.choice(states).format(n=noun, v=value),
-        tuple(ask.format(n=noun) for ask in asks), answer.format(n=noun, v=value), number,
-    )  # fmt: skip
-
-
-def _arithmetic(rng: random.Random) -> tuple[str, str, str]:
-    """(as asked, as the calculator takes it, the result): the model copies, the tool computes."""
-    digits = rng.choice((1, 1, 2, 2, 3, 4))
-    a, b, c = (rng.randrange(10**digits) for _ in range(3))
-    sign = rng.choice("+-*/")
-    form = rng.random()
-    gap = " " if rng.random() < 0.7 else ""
-    if form < 0.35:
-        said = f"{a} {({'+': 'plus', '-': 'minus', '*': 'times', '/': 'divided by'})[sign]} {b}"
-        expression = f"{a} {sign} {b}"
-    elif form < 0.8:
-        said = expression = f"{a}{gap}{sign}{gap}{b}"
-    elif form < 0.9:
-        said = expression = f"({a}{gap}{sign}{gap}{b}){gap}{rng.choice('+-*')}{gap}{c}"
-    else:
-        said = expression = f"{a}{gap}{sign}{gap}{b}{gap}{rng.choice('+-*')}{gap}{c}"
-    result = str(rng.randrange(10 ** rng.randint(1, 6)))
-    if sign == "/" and rng.random() < 0.6:
-        result += "." + str(rng.randrange(1, 1000))
-    if rng.random() < 0.15:
-        result = "-" + result
-    return said, expression, result
-
-
-def _sentence(rng: random.Random) -> str:
-    return " ".join(word(rng, _nouns()) for _ in range(rng.randint(2, 7))).capitalize() + "."
-
-
-def _typed(text: str, rng: random.Random) -> str:
-    """People type as they like: no capital, no full stop. Values stay as they are."""
-    if rng.random() < 0.25 and text and not re.match(r"I\b", text):
-        text = text[0].lower() + text[1:]
-    return text.rstrip(".?") if rng.random() < 0.2 else text
-
-
-def _greeted(text: str, rng: random.Random) -> str:
-    return rng.choices(("", "Hi! ", "Hello, ", "ok. "), (92, 3, 3, 2))[0] + text
 
 
 __all__ = ["PERSONA", "TOOLS", "conversation", "dress", "stream"]

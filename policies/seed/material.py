@@ -1,0 +1,106 @@
+"""What the corpus's conversations are made of: personal facts, sums, and the way people type."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from env.skills import phrasing
+from env.skills.topics import topics
+from env.skills.values import training_value, word
+
+
+@cache
+def read_rows(name: str) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        json.loads(line) for line in files("env.skills").joinpath(name).read_text("utf-8").splitlines()
+    )
+
+
+@cache
+def nouns() -> tuple[str, ...]:
+    """Words a personal fact can be about: topic names and the longer words of their facts."""
+    found = {name for topic in topics() for name in topic.names if " " not in name}
+    for topic in topics():
+        for fact in topic.facts:
+            found.update(w.lower() for w in re.findall(r"[A-Za-z]{4,}", fact))
+    return tuple(sorted(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A personal fact as told, as asked for and as answered. `about` tells two facts apart."""
+
+    about: str
+    noun: str
+    statement: str
+    questions: tuple[str, ...]
+    answer: str
+    relation: int | None = None
+
+
+def draw_fact(rng: random.Random, relation: int | None = None, noun: str | None = None) -> Fact:
+    """A random personal fact, or one of the given relation (of phrasing.RELATIONS) or noun."""
+    if relation is None and noun is None and rng.random() < 0.55:
+        row = rng.choice(read_rows("personal.jsonl"))
+        value = training_value(row["kind"], rng, nouns())
+        return Fact(
+            f"{row['key']}", row["subject"], rng.choice(row["train"]["state"]).format(v=value),
+            tuple(row["train"]["ask"]), row["answer"].format(v=value),
+        )  # fmt: skip
+    number = rng.randrange(len(phrasing.RELATIONS["train"])) if relation is None else relation
+    if noun is None:
+        noun = rng.choice(nouns()) if rng.random() < 0.7 else word(rng, nouns())
+    states, asks, answer = phrasing.RELATIONS["train"][number]
+    kind = ("name", "thing", "place", "place", "number")[number]
+    if rng.random() < 0.2:
+        kind = rng.choice(("name", "word", "thing", "number"))
+    value = training_value(kind, rng, nouns())
+    return Fact(
+        f"{number}/{noun}", noun, rng.choice(states).format(n=noun, v=value),
+        tuple(ask.format(n=noun) for ask in asks), answer.format(n=noun, v=value), number,
+    )  # fmt: skip
+
+
+def arithmetic(rng: random.Random) -> tuple[str, str, str]:
+    """(as asked, as the calculator takes it, the result): the model copies, the tool computes."""
+    digits = rng.choice((1, 1, 2, 2, 3, 4))
+    a, b, c = (rng.randrange(10**digits) for _ in range(3))
+    sign = rng.choice("+-*/")
+    form = rng.random()
+    gap = " " if rng.random() < 0.7 else ""
+    if form < 0.35:
+        said = f"{a} {({'+': 'plus', '-': 'minus', '*': 'times', '/': 'divided by'})[sign]} {b}"
+        expression = f"{a} {sign} {b}"
+    elif form < 0.8:
+        said = expression = f"{a}{gap}{sign}{gap}{b}"
+    elif form < 0.9:
+        said = expression = f"({a}{gap}{sign}{gap}{b}){gap}{rng.choice('+-*')}{gap}{c}"
+    else:
+        said = expression = f"{a}{gap}{sign}{gap}{b}{gap}{rng.choice('+-*')}{gap}{c}"
+    result = str(rng.randrange(10 ** rng.randint(1, 6)))
+    if sign == "/" and rng.random() < 0.6:
+        result += "." + str(rng.randrange(1, 1000))
+    if rng.random() < 0.15:
+        result = "-" + result
+    return said, expression, result
+
+
+def sentence(rng: random.Random) -> str:
+    return " ".join(word(rng, nouns()) for _ in range(rng.randint(2, 7))).capitalize() + "."
+
+
+def typed(text: str, rng: random.Random) -> str:
+    """People type as they like: no capital, no full stop. Values stay as they are."""
+    if rng.random() < 0.25 and text and not re.match(r"I\b", text):
+        text = text[0].lower() + text[1:]
+    return text.rstrip(".?") if rng.random() < 0.2 else text
+
+
+def greeted(text: str, rng: random.Random) -> str:
+    return rng.choices(("", "Hi! ", "Hello, ", "ok. "), (92, 3, 3, 2))[0] + text
