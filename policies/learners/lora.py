@@ -179,7 +179,9 @@ def fit(
             raise LearnError("Training changed nothing (the gradient was zero); nothing was saved.")
         trainer.model.save_pretrained(out_dir, safe_serialization=True)
     finally:
-        trainer.model.unload()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            trainer.model.unload()
         # peft leaves these marks on the base and warns about them the next time
         for mark in ("peft_config", "_hf_peft_config_loaded"):
             model.__dict__.pop(mark, None)
