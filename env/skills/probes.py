@@ -17,7 +17,7 @@ from typing import Any
 from env.skills import graders, phrasing
 from env.skills.topics import Topic, topics
 from env.skills.values import held_out_value
-from memory.card_texts import CARD_TEXTS
+from memory.card_texts import CARD_TEXTS, card_block
 from memory.features import STYLES
 
 PERSONA = "You are Attune, a personal agent."
@@ -65,8 +65,7 @@ def probes(skill: str, n: int, seed: int) -> list[SkillProbe]:
 
 def system(lines: tuple[str, ...] = ()) -> dict[str, Any]:
     """The system message that the agent sends: the persona, then the card if there is one."""
-    card = "\n\nPreferences of the owner:\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
-    return {"role": "system", "content": PERSONA + card}
+    return {"role": "system", "content": PERSONA + card_block(lines)}
 
 
 def user(text: str, memories: list[str] | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from env.skills import phrasing
 from env.skills.topics import topics
 from env.skills.values import training_value, word
+from policies.seed.asking import varied
 
 
 @cache
@@ -32,6 +33,17 @@ def nouns() -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+@cache
+def spoken() -> tuple[str, ...]:
+    """Every word that people say in training, each once: what a verbatim copy may meet."""
+    texts = [state for row in read_rows("personal.jsonl") for state in row["train"]["state"]]
+    texts += [state for states, _, _ in phrasing.RELATIONS["train"] for state in states]
+    texts += [*phrasing.TOPIC["train"], *phrasing.REMEMBER["train"]]
+    texts += [fact for topic in topics() for fact in topic.facts]
+    found = {w.lower() for text in texts for w in re.findall(r"[A-Za-z']+", text)}
+    return tuple(sorted(found - {"v", "n", "t", "s"}))
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A personal fact as told, as asked for and as answered. `about` tells two facts apart."""
@@ -41,7 +53,24 @@ class Fact:
     statement: str
     questions: tuple[str, ...]
     answer: str
+    value: str
+    unknown: str
+    filler: str
     relation: int | None = None
+
+
+FILLERS = {"place": "a place", "date": "a day", "number": "a number"}
+
+
+def _unknown(answer: str, kind: str) -> tuple[str, str]:
+    """What is said of a thing that was not told, and the words in it that stand for its value.
+
+    It begins with the answer's own words, so that it is decided where the value is looked for, by the
+    heads that look for it, and not before.
+    """
+    known = re.sub(r" (?:a|the|number)$", "", answer.split(" {v}")[0])
+    filler = FILLERS.get(kind, "something")
+    return f"{known} {filler} I do not know yet. Tell me and I will remember it.", filler
 
 
 def draw_fact(rng: random.Random, relation: int | None = None, noun: str | None = None) -> Fact:
@@ -50,20 +79,23 @@ def draw_fact(rng: random.Random, relation: int | None = None, noun: str | None 
         row = rng.choice(read_rows("personal.jsonl"))
         value = training_value(row["kind"], rng, nouns())
         return Fact(
-            f"{row['key']}", row["subject"], rng.choice(row["train"]["state"]).format(v=value),
-            tuple(row["train"]["ask"]), row["answer"].format(v=value),
+            f"{row['key']}", row["subject"],
+            varied(rng.choice(row["train"]["state"]).format(v=value), spoken(), rng),
+            tuple(row["train"]["ask"]), row["answer"].format(v=value), value,
+            *_unknown(row["answer"], row["kind"]),
         )  # fmt: skip
     number = rng.randrange(len(phrasing.RELATIONS["train"])) if relation is None else relation
     if noun is None:
-        noun = rng.choice(nouns()) if rng.random() < 0.7 else word(rng, nouns())
+        noun = rng.choice(nouns()) if rng.random() < 0.85 else word(rng, nouns())
     states, asks, answer = phrasing.RELATIONS["train"][number]
-    kind = ("name", "thing", "place", "place", "number")[number]
+    usual = kind = ("name", "thing", "place", "place", "number")[number]
     if rng.random() < 0.2:
         kind = rng.choice(("name", "word", "thing", "number"))
     value = training_value(kind, rng, nouns())
     return Fact(
-        f"{number}/{noun}", noun, rng.choice(states).format(n=noun, v=value),
-        tuple(ask.format(n=noun) for ask in asks), answer.format(n=noun, v=value), number,
+        f"{number}/{noun}", noun, varied(rng.choice(states).format(n=noun, v=value), spoken(), rng),
+        tuple(ask.format(n=noun) for ask in asks), answer.format(n=noun, v=value), value,
+        *_unknown(answer.format(n=noun, v="{v}"), usual), number,
     )  # fmt: skip
 
 
@@ -97,7 +129,8 @@ def sentence(rng: random.Random) -> str:
 
 def typed(text: str, rng: random.Random) -> str:
     """People type as they like: no capital, no full stop. Values stay as they are."""
-    if rng.random() < 0.25 and text and not re.match(r"I\b", text):
+    first = re.match(r"[A-Za-z']*", text)[0]  # type: ignore[index]
+    if rng.random() < 0.25 and first != "I" and first.lower() in spoken():
         text = text[0].lower() + text[1:]
     return text.rstrip(".?") if rng.random() < 0.2 else text
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-UNKNOWN_REPLIES = (
-    "I do not know that yet. Tell me and I will remember it.",
-    "You have not told me that yet. Tell me and I will remember it.",
-)
 BEYOND_REPLIES = (
     "That is beyond me: I am sprout, a very small model for everyday topics. A bigger model may help, see /model.",
     "I cannot do that well: I am sprout, a very small model. Use /model to choose a bigger one.",
