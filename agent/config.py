@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     top_p: float = Field(default=0.95, gt=0.0, le=1.0)
     max_new_tokens: int = Field(default=512, ge=1)
     card: bool = Field(default=True, description="show the preference card to the model")
+    explore: bool = Field(
+        default=True, description="while the card is empty and you rate, try styles to learn which you like"
+    )
     memory: bool = Field(default=True, description="recall memories into the prompt")
     embedder: str | None = Field(
         default=None, description="sentence-transformers id or folder; empty is MiniLM"

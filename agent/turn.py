@@ -8,6 +8,8 @@ from typing import Any
 
 from agent import prompt
 from agent.tools import TOOLS
+from memory.card_texts import CARD_TEXTS
+from memory.preferences import PreferenceCard
 from memory.records import Generation, Message, Recalled
 from policies.policy import Generated, Policy, Renders, SamplingParams
 
@@ -30,6 +32,8 @@ class Turn:
     # Where the conversation goes back to when the new message of this turn is too long to be answered;
     # (None,) is its very beginning, None means that there is no new message (regenerate).
     back_to: tuple[str | None] | None = None
+    # The style of the card line that is only tried in this turn.
+    trial: str | None = None
 
     def generation(self, fitted: prompt.Fitted, generated: Generated) -> Generation:
         """How the newest reply of the turn came about, for the journal."""
@@ -49,6 +53,7 @@ class Turn:
             },
             recalled=tuple(self.recalled),
             card_lines=self.card_lines,
+            trial=self.trial,
             tools=self.tools,
             finish_reason=generated.finish_reason,
             first_token_ms=generated.first_token_ms,
@@ -62,6 +67,14 @@ class Drawn:
     text: str
     calls: tuple[dict[str, Any], ...]
     generated: Generated
+
+
+def lines_for(card: PreferenceCard, explore: bool) -> tuple[tuple[str, ...], str | None]:
+    """What stands on the card in this turn, and the style of it that is a trial (memory/exploration.py)."""
+    trial = card.trial() if explore else None
+    # asked second: a line that another process has learned meanwhile is shown alone
+    lines = tuple(card.active_lines())
+    return (lines, None) if lines or trial is None else ((CARD_TEXTS[trial],), trial)
 
 
 def tools_for(policy: Policy) -> tuple[dict[str, Any], ...]:

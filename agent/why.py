@@ -10,21 +10,29 @@ from memory.preferences import PreferenceCard
 from memory.records import CardLine, Feedback, Generation, Message
 from policies.adapters import AdapterRegistry
 
+# Said beside a card line that was no belief yet (memory/exploration.py).
+TRIED = "tried once, to learn whether you like it"
+
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What a reply was made of. `card` holds the lines it was shown, with today's evidence."""
+    """What a reply was made of. `card` holds the lines it was shown, with today's evidence.
+
+    `trial` is the one among them that was only tried in this reply, if there was one.
+    """
 
     message: Message
     generation: Generation
     card: tuple[CardLine, ...]
     adapter: dict[str, Any] | None
     rating: Feedback | None
+    trial: CardLine | None = None
 
 
 def explain(journal: Journal, card: PreferenceCard, registry: AdapterRegistry, reply_id: str) -> Why:
     """Everything behind a reply. NotFound when there is no such reply."""
     generation = journal.generation(reply_id)
+    lines = card.lines()
     shown = set(generation.card_lines)
     adapter: dict[str, Any] | None = None
     if generation.adapter is not None:
@@ -40,7 +48,8 @@ def explain(journal: Journal, card: PreferenceCard, registry: AdapterRegistry, r
     return Why(
         message=journal.message(reply_id),
         generation=generation,
-        card=tuple(line for line in card.lines() if line.text in shown),
+        card=tuple(line for line in lines if line.text in shown),
         adapter=adapter,
         rating=journal.effective(reply_id),
+        trial=next((line for line in lines if line.feature == generation.trial), None),
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from env.episodes import Signal, signals
+from memory.card_texts import card_block
 from memory.journal import Journal
 from memory.records import Generation
 
@@ -266,12 +267,25 @@ def _split_siblings(judged: Sequence[Signal]) -> list[Pair]:
 
 
 def _prompt(generation: Generation) -> Prompt:
+    if generation.trial is not None:
+        return _untried(generation)
     return Prompt(
         messages=tuple(generation.messages),
         text=generation.prompt_text,
         ids=tuple(generation.prompt_ids),
         base=generation.base,
         tools=tuple(generation.tools),
+    )
+
+
+def _untried(generation: Generation) -> Prompt:
+    """The prompt without the card line that was only tried: the thumb says whether the owner wants this
+    style, not whether a reply should do what its card says. The ids are left to the learner.
+    """
+    system, *rest = generation.messages
+    bare = {**system, "content": system["content"].removesuffix(card_block(generation.card_lines))}
+    return Prompt(
+        messages=(bare, *rest), text="", ids=(), base=generation.base, tools=tuple(generation.tools)
     )
 
 

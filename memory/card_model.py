@@ -61,11 +61,15 @@ CONFLICTS = (
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One rated text: what it shows and whether it was liked."""
+    """One rated text: what it shows and whether it was liked.
+
+    `trial` is the style that was asked of it to learn about (exploration.py); it is no evidence here.
+    """
 
     reply_id: str
     shows: Features
     liked: bool
+    trial: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,9 @@
 """The exact words of the preference card. The embedded model was trained on them: never change one."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 CARD_TEXTS = {
     "brief": "Keep replies brief.",
     "detailed": "Give detailed replies.",
@@ -13,3 +17,8 @@ CARD_TEXTS = {
     "no_closing_question": "Do not end with a question.",
     "code": "Show code examples.",
 }
+
+
+def card_block(lines: Sequence[str]) -> str:
+    """The card as it stands behind the persona in the system message; nothing for an empty card."""
+    return "\n\nPreferences of the owner:\n" + "\n".join(f"- {line}" for line in lines) if lines else ""

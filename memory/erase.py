@@ -18,9 +18,9 @@ from typing import Any
 from memory.errors import AttuneError, DatabaseError, NotFound
 from memory.journal import Journal
 from memory.recall import Recall
+from memory.records import FORGOTTEN
 from memory.text import quoted
 
-FORGOTTEN = "(forgotten)"
 # Only what Attune writes: a home may be any folder that the person named.
 STATE_FILES = ("attune.db", "attune.db-wal", "attune.db-shm", "config.toml")
 STATE_FOLDERS = ("index", "adapters", "backups", "logs", "training")

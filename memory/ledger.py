@@ -85,9 +85,13 @@ class Ledger:
         """What counts: the newest thumb of each reply unless cleared, all edits, all picks; by seq."""
         return [(event, reply, self.generation(reply.id)) for event, reply in self.signals()]
 
-    def signals_since(self, seq: int) -> int:
-        """How many signals that count now came after event `seq`."""
-        row = self.db.row("SELECT COUNT(*) AS n FROM signal WHERE seq > ?", (seq,))
+    def signals_since(self, seq: int, base: str | None = None) -> int:
+        """How many signals that count now came after event `seq`; with `base`, those on its replies only."""
+        row = self.db.row(
+            "SELECT COUNT(*) AS n FROM signal WHERE seq > :seq AND (:base IS NULL OR EXISTS ("
+            " SELECT 1 FROM generation WHERE reply_id = signal.reply_id AND base = :base))",
+            {"seq": seq, "base": base},
+        )
         return int(row["n"]) if row else 0
 
     def last_seq(self) -> int:

@@ -11,14 +11,14 @@ import threading
 import time
 import uuid
 
-from memory import card_model
-from memory.card_model import FEATURES, Finding, Observation
+from memory import card_model, exploration
+from memory.card_model import FEATURES, Finding
 from memory.card_texts import CARD_TEXTS
 from memory.database import Database
 from memory.errors import AttuneError, NotFound
 from memory.facts import fold
-from memory.features import features
 from memory.journal import Journal
+from memory.observations import Observations
 from memory.records import CardLine
 from memory.text import one_line, quoted
 
@@ -44,21 +44,31 @@ class PreferenceCard:
     def __init__(self, db: Database, journal: Journal) -> None:
         self.db = db
         self.journal = journal
+        self._observations = Observations(journal)
         self._lock = threading.Lock()
-        self._cached: tuple[object, list[CardLine]] | None = None
+        self._cached: tuple[object, list[CardLine], str | None] | None = None
 
     def lines(self) -> list[CardLine]:
         """Every line there is, with its evidence: one for each feature, then the owner's own."""
-        choices = self.db.rows("SELECT * FROM card_choice ORDER BY created_at, feature")
-        key = (self.journal.ledger_version(), [tuple(row) for row in choices])
-        with self._lock:
-            if self._cached is None or self._cached[0] != key:
-                self._cached = (key, self._compute(choices))
-            return list(self._cached[1])
+        return list(self._current()[0])
 
     def active_lines(self) -> list[str]:
         """The texts that go into the prompt, in an order that does not jump when one more is learned."""
         return [line.text for line in self.lines() if line.active]
+
+    def trial(self) -> str | None:
+        """The style that the next reply should be asked for, to learn whether it is liked (exploration.py).
+
+        None while anything stands on the card, when the person does not rate, and when all were seen.
+        """
+        if (style := self._current()[1]) is None:
+            return None
+        newest = self.db.rows(
+            "SELECT EXISTS (SELECT 1 FROM signal WHERE reply_id = message.id AND kind = 'thumb') AS thumb"
+            " FROM message WHERE role = 'assistant' AND tool_calls = '[]' ORDER BY rowid DESC LIMIT ?",
+            (exploration.RECENT,),
+        )
+        return style if exploration.rates([bool(row["thumb"]) for row in newest]) else None
 
     def line(self, feature_or_text: str) -> CardLine:
         """One line by feature name or by its text. Raises NotFound."""
@@ -101,6 +111,15 @@ class PreferenceCard:
         except NotFound:
             return self._choose(OWN + uuid.uuid4().hex[:8], "pinned", line)
 
+    def _current(self) -> tuple[list[CardLine], str | None]:
+        """The lines, and the style that may be tried."""
+        choices = self.db.rows("SELECT * FROM card_choice ORDER BY created_at, feature")
+        key = (self.journal.ledger_version(), [tuple(row) for row in choices])
+        with self._lock:
+            if self._cached is None or self._cached[0] != key:
+                self._cached = (key, *self._compute(choices))
+            return self._cached[1], self._cached[2]
+
     def _choose(self, feature: str, state: str, text: str) -> CardLine:
         with self.db.transaction() as connection:
             if state == "pinned":  # the newer wish wins over one that contradicts it
@@ -118,8 +137,8 @@ class PreferenceCard:
                 return line
         raise AttuneError("The card line was removed by another process in the same moment; try again.")
 
-    def _compute(self, choices: list[sqlite3.Row]) -> list[CardLine]:
-        observations = self._observations()
+    def _compute(self, choices: list[sqlite3.Row]) -> tuple[list[CardLine], str | None]:
+        observations = self._observations.all()
         chosen = {row["feature"]: row for row in choices}
         pinned = [feature for feature, row in chosen.items() if row["state"] == "pinned"]
         struck = [feature for feature, row in chosen.items() if row["state"] == "struck"]
@@ -151,30 +170,8 @@ class PreferenceCard:
             for row in choices
             if row["feature"] not in FEATURES
         ]
-        return made
-
-    def _observations(self) -> list[Observation]:
-        """Every text with a verdict: thumbs as given; of an edit or a pick the better text counts as liked
-        and the other as not, unless a thumb on the same reply says otherwise."""
-        verdicts: dict[str, Observation] = {}
-        thumbed: set[str] = set()
-        for event, reply in self.journal.signals():
-            if event.kind == "thumb":
-                thumbed.add(reply.id)
-                verdicts[reply.id] = Observation(reply.id, features(reply.content), event.value > 0)
-        for event, reply in self.journal.signals():
-            if event.kind == "edit":
-                verdicts[event.id] = Observation(reply.id, features(event.text or ""), True)
-                worse = reply
-            elif event.kind == "pick" and event.other_id:
-                if reply.id not in thumbed:
-                    verdicts[reply.id] = Observation(reply.id, features(reply.content), True)
-                worse = self.journal.message(event.other_id)
-            else:
-                continue
-            if worse.id not in thumbed:
-                verdicts[worse.id] = Observation(worse.id, features(worse.content), False)
-        return list(verdicts.values())
+        on_card = [line.text for line in made if line.active]
+        return made, exploration.next_trial(observations, found, on_card, struck)
 
 
 def summary(feature: str, finding: Finding) -> str:

@@ -12,6 +12,8 @@ Role = Literal["user", "assistant", "tool"]
 FeedbackKind = Literal["thumb", "edit", "pick"]
 CardState = Literal["auto", "pinned", "struck"]
 AdapterStatus = Literal["candidate", "promoted", "provisional", "rejected"]
+# What stands in old prompts in the place of a memory that was erased.
+FORGOTTEN = "(forgotten)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Generation:
 
     `prompt_ids` and `completion_ids` are token ids under `base`'s tokenizer; `messages` is the exact
     chat list that was rendered (system first). `card_lines` are the texts of the card that was shown.
+    `trial` names the style among them that was only tried once, to learn whether it is liked.
     """
 
     reply_id: str
@@ -74,6 +77,7 @@ class Generation:
     sampling: dict[str, Any]
     recalled: tuple[Recalled, ...] = ()
     card_lines: tuple[str, ...] = ()
+    trial: str | None = None
     tools: tuple[dict[str, Any], ...] = ()
     finish_reason: str = "stop"
     first_token_ms: float = 0.0

@@ -116,30 +116,20 @@ class VectorIndex:
         with self._lock:
             if self._client is not None and self._signature() != self._known:
                 self.close()  # deleted, replaced, or written by another process: Chroma would not notice
-            try:
-                return work(self._open())
-            except AttuneError:
-                raise
-            except BaseException as error:
-                _only_chroma(error)
-            self.close()
-            try:
-                return work(self._open())
-            except AttuneError:
-                raise
-            except BaseException as error:
-                _only_chroma(error)
-            self._wipe()
-            try:
-                return work(self._open())
-            except AttuneError:
-                raise
-            except BaseException as error:
-                _only_chroma(error)
-                raise IndexError_(
-                    f"The memory index {self.folder} cannot be used; "
-                    "delete that folder and run `attune memory rebuild`."
-                ) from error
+            for mend in (self.close, self._wipe, None):
+                try:
+                    return work(self._open())
+                except AttuneError:
+                    raise
+                except BaseException as error:
+                    _only_chroma(error)
+                    wrong = error
+                if mend is not None:
+                    mend()
+            raise IndexError_(
+                f"The memory index {self.folder} cannot be used; "
+                "delete that folder and run `attune memory rebuild`."
+            ) from wrong
 
     def _open(self) -> Any:
         if self._collection is None:

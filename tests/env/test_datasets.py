@@ -6,7 +6,9 @@ from memory.journal import Journal
 from memory.records import Generation, Message
 
 
-def said(text: str, question: str, card: str = "", finish_reason: str = "stop") -> Generation:
+def said(
+    text: str, question: str, card: str = "", finish_reason: str = "stop", trial: str | None = None
+) -> Generation:
     system = "You are Attune, a personal agent." + card
     messages = ({"role": "system", "content": system}, {"role": "user", "content": question})
     return Generation(
@@ -19,6 +21,8 @@ def said(text: str, question: str, card: str = "", finish_reason: str = "stop") 
         completion_ids=tuple(text.encode()),
         sampling={},
         finish_reason=finish_reason,
+        card_lines=tuple(line.removeprefix("- ") for line in card.splitlines() if line.startswith("- ")),
+        trial=trial,
     )
 
 
@@ -45,6 +49,18 @@ def test_a_thumb_is_a_row_with_its_exact_prompt(journal: Journal) -> None:
         True,
     )
     assert (row.label, row.reply_id, row.feedback_ids, row.source) == (True, reply.id, (event.id,), "thumb")
+
+
+def test_a_line_that_was_only_tried_is_not_in_the_training_prompt(journal: Journal) -> None:
+    conversation = journal.start_conversation()
+    user = journal.add_user(conversation.id, None, "Trees?")
+    card = "\n\nPreferences of the owner:\n- Keep replies brief."
+    reply = journal.add_reply(conversation.id, user.id, "Tall.", said("Tall.", "Trees?", card, trial="brief"))
+    journal.rate(reply.id, -1)
+    (row,), _ = rows(journal)
+    assert [m["content"] for m in row.prompt.messages] == ["You are Attune, a personal agent.", "Trees?"]
+    assert row.prompt.ids == ()  # the learner renders it
+    assert not row.label
 
 
 def test_the_last_thumb_counts_and_a_cleared_one_does_not(journal: Journal) -> None:

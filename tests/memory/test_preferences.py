@@ -1,180 +1,21 @@
-import math
+"""The card over a real ledger."""
+
 import random
-from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from memory import card_model
-from memory.card_model import FEATURES, Counts, Observation, compare, conflicts, learn, probability
+from memory.card_model import FEATURES
 from memory.card_texts import CARD_TEXTS
 from memory.database import Database
+from memory.erase import FORGOTTEN
 from memory.errors import BadText, NotFound
-from memory.features import STYLES, features
+from memory.features import STYLES
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
 from memory.records import CardLine, Message, Recalled
+from tests.memory.replies import written
 from tests.support import generation
-
-FACTS = (
-    "The moon shapes the tides in the sea every day.",
-    "It takes about a month to go around us.",
-    "People have walked there only a few times.",
-    "Its light is borrowed from the sun at night.",
-    "Craters mark old impacts on its dusty ground.",
-    "The far side was first seen from a probe.",
-)
-
-
-def written(style: str, draw: random.Random) -> str:
-    """A reply in one of the five styles, with the by-products that such replies have."""
-    facts = draw.sample(FACTS, len(FACTS))
-    closing = " Shall I go on?" if draw.random() < 0.25 else ""
-    emoji = "\U0001f319 " if draw.random() < 0.4 else ""
-    return {
-        "brief": facts[0] + (closing if draw.random() < 0.5 else ""),
-        "detailed": " ".join(facts[:5]) + closing,
-        "bullets": "Here is what I know:\n" + "\n".join(f"- {fact}" for fact in facts[:4]),
-        "friendly": emoji + "Happy to help! " + " ".join(facts[: draw.choice([2, 3])]) + closing,
-        "formal": "Certainly. " + " ".join(facts[: draw.choice([2, 3])]) + " I remain at your service.",
-    }[style]
-
-
-def rated(taste: str, draw: random.Random, noise: float = 0.0) -> Observation:
-    """One reply in a random style, and the thumb of a person with this taste that is wrong at times."""
-    shows = features(written(draw.choice(STYLES), draw))
-    return Observation("r", shows, bool(getattr(shows, taste)) is not (draw.random() < noise))
-
-
-def active(observations: Sequence[Observation]) -> set[str]:
-    return {feature for feature, finding in learn(observations).items() if finding.chosen}
-
-
-def simulate(noise: float, seeds: int, ratings: int) -> tuple[float, float, float]:
-    """Shares: of runs with the right line, of runs with a wrong line, of wrong lines that are active."""
-    right = runs_with_wrong = wrong = 0
-    for number, taste in enumerate(STYLES):
-        for seed in range(seeds):
-            draw = random.Random(seed * 7919 + number)
-            found = active([rated(taste, draw, noise) for _ in range(ratings)])
-            right += taste in found
-            runs_with_wrong += bool(found - {taste})
-            wrong += len(found - {taste})
-    runs = len(STYLES) * seeds
-    return right / runs, runs_with_wrong / runs, wrong / (runs * (len(FEATURES) - 1))
-
-
-# A style with a share of one in five does not show at all in 8 replies with probability 0.17, in 10 with
-# 0.11: so 0.83 and 0.89 are what anyone could reach.
-@pytest.mark.parametrize(
-    ("noise", "ratings", "least_right", "most_wrong_runs"),
-    [(0.0, 8, 0.8, 0.01), (0.0, 10, 0.85, 0.01), (0.0, 20, 0.98, 0.01), (0.1, 20, 0.9, 0.15)],
-)
-def test_the_right_line_comes_quickly_and_hardly_ever_a_wrong_one(
-    noise: float, ratings: int, least_right: float, most_wrong_runs: float
-) -> None:
-    right, runs_with_wrong, wrong = simulate(noise, 200 if ratings <= 10 else 40, ratings)
-    assert right >= least_right
-    assert runs_with_wrong <= most_wrong_runs
-    assert wrong < 0.1
-
-
-def test_one_liked_reply_among_eight_is_enough() -> None:
-    brief, others = features(FACTS[0]), features(written("formal", random.Random(0)))
-    assert active([Observation("0", brief, True)] + [Observation("1", others, False)] * 7) == {"brief"}
-
-
-@pytest.mark.parametrize("liked", [True, False])
-def test_a_person_who_likes_all_or_nothing_teaches_nothing(liked: bool) -> None:
-    draw = random.Random(1)
-    assert (
-        active([Observation("r", features(written(draw.choice(STYLES), draw)), liked) for _ in range(60)])
-        == set()
-    )
-
-
-def test_a_line_that_is_followed_stays_as_long_as_it_is_liked() -> None:
-    draw = random.Random(2)
-    early = [Observation("e", features(written(style, draw)), style == "bullets") for style in STYLES * 2]
-    followed = [Observation("f", features(written("bullets", draw)), True)] * 30
-    assert active(early + followed) == {"bullets"}
-    turned = [Observation("t", features(written("bullets", draw)), False)] * 60
-    assert "bullets" not in active(early + turned)
-
-
-counts = st.builds(
-    lambda seen, liked, others, others_liked: Counts(
-        seen, round(seen * liked), others, round(others * others_liked)
-    ),
-    st.integers(0, 30),
-    st.floats(0, 1),
-    st.integers(0, 30),
-    st.floats(0, 1),
-)
-
-
-@given(counts)
-def test_swapping_the_sides_swaps_the_sign(c: Counts) -> None:
-    swapped = Counts(c.others, c.others_liked, c.seen, c.liked)
-    assert compare([c]) == pytest.approx(-compare([swapped]))
-    assert probability(compare([c])) + probability(compare([swapped])) == pytest.approx(1)
-
-
-@given(counts.filter(lambda c: c.seen and c.others and c.liked < c.seen))
-def test_one_more_like_never_speaks_against_a_feature(c: Counts) -> None:
-    more = Counts(c.seen, c.liked + 1, c.others, c.others_liked)
-    assert compare([more]) > compare([c])
-
-
-@given(st.integers(1, 20), st.integers(1, 20), st.booleans())
-def test_equal_rates_say_nothing(seen: int, others: int, liked: bool) -> None:
-    z = compare([Counts(seen, seen * liked, others, others * liked)])
-    assert abs(z) < 0.75  # far from the 1.04 of the threshold
-
-
-def exactly(c: Counts) -> float:
-    """P(theta_with > theta_without) of the two Beta posteriors by midpoint integration."""
-    prior = (c.liked + c.others_liked + 1) / (c.seen + c.others + 2)
-    steps = [(i + 0.5) / 4000 for i in range(4000)]
-
-    def density(liked: int, seen: int) -> list[float]:
-        a = card_model.PRIOR_STRENGTH * prior + liked
-        b = card_model.PRIOR_STRENGTH * (1 - prior) + seen - liked
-        norm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-        made = [math.exp(norm + (a - 1) * math.log(x) + (b - 1) * math.log(1 - x)) for x in steps]
-        return [value / sum(made) for value in made]
-
-    below, total = 0.0, 0.0
-    for with_, without in zip(density(c.liked, c.seen), density(c.others_liked, c.others), strict=True):
-        total += with_ * (below + without / 2)
-        below += without
-    return total
-
-
-@pytest.mark.parametrize(
-    "c",
-    [Counts(1, 1, 7, 0), Counts(2, 2, 6, 1), Counts(3, 1, 9, 4), Counts(10, 8, 10, 3), Counts(4, 4, 2, 0)],
-)
-def test_the_normal_approximation_is_close_to_the_integral(c: Counts) -> None:
-    assert probability(compare([c])) == pytest.approx(exactly(c), abs=0.04)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from(STYLES), st.floats(0, 0.5), st.integers(0, 40))
-def test_what_is_learned_is_consistent(seed: int, taste: str, noise: float, count: int) -> None:
-    draw = random.Random(seed)
-    observations = [rated(taste, draw, noise) for _ in range(count)]
-    found = active(observations)
-    assert not any(conflicts(feature) & found for feature in found)
-    draw.shuffle(observations)
-    assert active(observations) == found
-    assert not learn(observations, barred=[taste])[taste].chosen
-    pinned = learn(observations, given=[taste])
-    assert not any(pinned[other].chosen for other in conflicts(taste))
-
-
-# ---- the card over a real ledger
 
 
 @pytest.fixture
@@ -182,8 +23,10 @@ def card(db: Database, journal: Journal) -> PreferenceCard:
     return PreferenceCard(db, journal)
 
 
-def rate(journal: Journal, text: str, value: int, **changes: object) -> Message:
-    asked = journal.add_user(journal.start_conversation().id, None, "Tell me about the moon.")
+def rate(
+    journal: Journal, text: str, value: int, asks: str = "Tell me about the moon.", **changes: object
+) -> Message:
+    asked = journal.add_user(journal.start_conversation().id, None, asks)
     said = journal.add_reply(asked.conversation_id, asked.id, text, generation(**changes))
     if value:
         journal.rate(said.id, value)
@@ -230,9 +73,11 @@ def test_deleting_the_conversations_undoes_the_line(card: PreferenceCard, journa
     assert card.active_lines() == []
 
 
-def test_cut_and_empty_and_remembering_replies_count(card: PreferenceCard, journal: Journal) -> None:
+def test_cut_and_empty_replies_count_and_those_with_tools_or_memories_at_hand(
+    card: PreferenceCard, journal: Journal
+) -> None:
     rate(journal, "The moon is", 1, finish_reason="cancelled", card_lines=("Keep replies brief.",))
-    rate(journal, "Saved.", 1, tools=({"name": "remember"},), recalled=[Recalled("m", "I like tea.", 0.9)])
+    rate(journal, "Rocks.", 1, tools=({"name": "remember"},), recalled=[Recalled("m", "I like tea.", 0.9)])
     rate(journal, "", -1, tools=({"name": "clock"},))
     assert card.line("brief").summary == "2 of 2 brief replies liked, 0 of 1 others"
 
@@ -306,3 +151,108 @@ def test_choices_are_durable_and_seen_by_another_card(
     lines: list[CardLine] = other.lines()
     lines.clear()
     assert other.lines()  # what is handed out is not the cache
+
+
+# ---- what is not taste
+
+
+def after_tool(journal: Journal, text: str, value: int) -> Message:
+    asked = journal.add_user(journal.start_conversation().id, None, "My dog is called Fitzo.")
+    call = journal.add_reply(
+        asked.conversation_id, asked.id, "", generation(), [{"name": "remember", "arguments": {}}]
+    )
+    result = journal.add_tool(asked.conversation_id, call.id, "Saved.", tool_name="remember")
+    said = journal.add_reply(asked.conversation_id, result.id, text, generation())
+    journal.rate(said.id, value)
+    journal.rate(call.id, value)
+    return said
+
+
+def test_verdicts_on_what_was_said_leave_the_card_alone(card: PreferenceCard, journal: Journal) -> None:
+    after_tool(journal, "Got it. I will remember that.", 1)
+    fitzo = [Recalled("m", "The dog is called Fitzo.", 0.9)]
+    rate(journal, "Your dog is called Fitzo.", 1, "What is my dog called?", recalled=fitzo)
+    rate(journal, "Fitzo.", 1, "What is my dog called?", recalled=[Recalled("m", FORGOTTEN, 0.9)])
+    refused = rate(journal, "I do not know that yet. Tell me and I will remember it.", -1, "Who am I?")
+    rate(journal, "That is beyond me: I am a very small model. See /model.", -1, "Write a poem.")
+    journal.edit_reply(refused.id, "You are Ruvenka.")
+    other = journal.add_reply(
+        refused.conversation_id, refused.parent_id, "You are certainly Ruvenka.", generation()
+    )
+    journal.pick(other.id, refused.id)
+    assert all(line.evidence == () for line in card.lines())
+    assert len(journal.signals()) == 8
+
+
+def test_a_reply_whose_style_was_a_choice_counts_all_the_same(card: PreferenceCard, journal: Journal) -> None:
+    draw = random.Random(6)
+    after_tool(journal, written("detailed", draw), 1)
+    moon = [Recalled("m", "My telescope shows the moon.", 0.9)]
+    rate(journal, written("brief", draw), 1, recalled=moon)
+    rate(journal, written("formal", draw), -1, recalled=moon)
+    assert len(card.line("brief").evidence) == 3
+
+
+# ---- trials
+
+
+def styles_of(journal: Journal, count: int, value: int = -1) -> list[Message]:
+    draw = random.Random(7)
+    return [rate(journal, written(STYLES[n % len(STYLES)], draw), value) for n in range(count)]
+
+
+def test_a_style_is_tried_only_while_the_person_rates(card: PreferenceCard, journal: Journal) -> None:
+    assert card.trial() is None
+    draw = random.Random(8)
+    for _ in range(3):
+        rate(journal, written("brief", draw), 0)
+    assert card.trial() is None
+    styles_of(journal, 2)
+    assert card.trial() is None  # two of five
+    last = styles_of(journal, 1)[0]
+    assert card.trial() == "bullets"  # brief and detailed were seen already
+    journal.rate(last.id, 0)
+    assert card.trial() is None
+
+
+def test_every_style_is_tried_and_then_no_more(card: PreferenceCard, journal: Journal) -> None:
+    draw, tried = random.Random(9), []
+    rate(journal, written("brief", draw), -1)
+    while (style := card.trial()) is not None:
+        tried.append(style)
+        rate(journal, written(style, draw), -1, trial=style)
+    # a reply with four bullets is detailed too, so the second round leaves that one out
+    assert sorted(tried[:4]) == ["bullets", "detailed", "formal", "friendly"]
+    assert sorted(tried[4:]) == ["brief", "bullets", "formal", "friendly"]
+
+
+def test_a_style_that_the_model_cannot_do_is_not_tried_for_ever(
+    card: PreferenceCard, journal: Journal
+) -> None:
+    tried = []
+    rate(journal, "The moon.", -1)
+    while (style := card.trial()) is not None:
+        tried.append(style)
+        rate(journal, "The moon.", -1, trial=style)
+    assert sorted(tried) == sorted(["detailed", "bullets", "friendly", "formal"] * 2)
+
+
+def test_nothing_is_tried_beside_a_line_or_against_the_owner(card: PreferenceCard, journal: Journal) -> None:
+    styles_of(journal, 2)
+    assert card.trial() == "bullets"
+    card.strike("bullets")
+    assert card.trial() == "friendly"
+    own = card.add("Call me Ruvenka.")
+    assert card.trial() is None
+    card.reset(own.feature)
+    card.pin("emoji")
+    assert card.trial() is None
+
+
+def test_a_trial_teaches_by_what_the_reply_shows(card: PreferenceCard, journal: Journal) -> None:
+    draw = random.Random(10)
+    rate(journal, written("detailed", draw), -1)
+    rate(journal, written("formal", draw), -1)
+    rate(journal, written("brief", draw), 1, trial="friendly")  # asked to be friendly, and was not
+    assert card.line("friendly").summary == "No friendly replies rated yet, 1 of 3 others"
+    assert card.active_lines() == ["Keep replies brief."]

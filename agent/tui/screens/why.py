@@ -14,6 +14,7 @@ from textual.widgets import Collapsible, Static
 from agent.tui import keys
 from agent.tui.edge import told
 from agent.tui.plain import bar, clean, count, one_line, when
+from agent.why import TRIED
 from memory.records import Adapter, CardLine, Generation
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def _card(made: Generation, today: tuple[CardLine, ...]) -> str:
             state = f"{line.state}, " if line.state != "auto" else ""
             summary = f" \u00b7 {clean(line.summary)}" if line.summary else ""
             lines.append(f"  {state}{line.probability:.0%} sure{summary}")
+    if made.trial is not None:  # then it is the only line
+        lines.append(f"  {TRIED}")
     return "\n".join(lines) or "None: the card was empty."
 
 

@@ -1,0 +1,99 @@
+"""The ledger as evidence about taste: every text with a verdict that is about its style.
+
+A thumb counts as given; of an edit or a pick the better text counts as liked and the other as not, unless
+a thumb on the same reply says otherwise. A verdict on what a reply says teaches nothing about how it
+should be said, and is left out (taste.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from memory.card_model import Observation
+from memory.features import features
+from memory.journal import Journal
+from memory.records import Message
+from memory.taste import about_content
+
+# A reply, what it answers, and how it came about: what a reply was given never changes later on.
+QUERY = """
+SELECT reply.id, reply.tool_calls, parent.role AS after, parent.content AS question,
+       json_extract(generation.body, '$.trial') AS trial,
+       CASE WHEN EXISTS (SELECT 1 FROM shown WHERE shown.reply_id = reply.id)
+            THEN json_extract(generation.body, '$.recalled') END AS recalled
+FROM message AS reply
+LEFT JOIN message AS parent ON parent.id = reply.parent_id
+LEFT JOIN generation ON generation.reply_id = reply.id
+WHERE reply.id IN (SELECT value FROM json_each(?))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """`style` is False for a reply whose verdict is about what it says."""
+
+    style: bool = True
+    trial: str | None = None
+
+
+class Observations:
+    """Reads the evidence of a home. What is known of a reply is kept, so a new thumb costs one look-up."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._known: dict[str, Circumstances] = {}
+
+    def all(self) -> list[Observation]:
+        """In the order in which the replies were first judged: thumbs, then edits and picks."""
+        signals = self.journal.signals()
+        others = {
+            event.other_id: self.journal.message(event.other_id)
+            for event, _ in signals
+            if event.kind == "pick" and event.other_id
+        }
+        self._look_up([*(reply for _, reply in signals), *others.values()])
+        verdicts: dict[str, Observation] = {}
+        thumbed: set[str] = set()
+        for event, reply in signals:
+            if event.kind == "thumb":
+                thumbed.add(reply.id)
+                if self._known[reply.id].style:
+                    verdicts[reply.id] = self._seen(reply, event.value > 0)
+        for event, reply in signals:
+            if event.kind == "edit":
+                worse = reply
+            elif event.kind == "pick" and event.other_id:
+                worse = others[event.other_id]
+            else:
+                continue
+            # the right words in the place of "I do not know that yet" are no wish for another style
+            if not (self._known[reply.id].style and self._known[worse.id].style):
+                continue
+            if event.kind == "edit":
+                verdicts[event.id] = Observation(reply.id, features(event.text or ""), True)
+            elif reply.id not in thumbed:
+                verdicts[reply.id] = self._seen(reply, True)
+            if worse.id not in thumbed:
+                verdicts[worse.id] = self._seen(worse, False)
+        return list(verdicts.values())
+
+    def _seen(self, reply: Message, liked: bool) -> Observation:
+        return Observation(reply.id, features(reply.content), liked, self._known[reply.id].trial)
+
+    def _look_up(self, replies: Iterable[Message]) -> None:
+        new = {reply.id: reply for reply in replies if reply.id not in self._known}
+        if not new:
+            return
+        for row in self.journal.db.rows(QUERY, (json.dumps(list(new)),)):
+            aside = about_content(
+                new[row["id"]].content,
+                question=row["question"] or "",
+                memories=[one["text"] for one in json.loads(row["recalled"] or "[]")],
+                used_tools=row["after"] == "tool" or row["tool_calls"] != "[]",
+            )
+            self._known[row["id"]] = Circumstances(not aside, row["trial"])
+        # a conversation that was deleted between the two statements
+        for reply_id in new:
+            self._known.setdefault(reply_id, Circumstances())

@@ -1,0 +1,28 @@
+"""Replies about the moon in each of the five styles, for the tests of the card."""
+
+from __future__ import annotations
+
+import random
+
+FACTS = (
+    "The moon shapes the tides in the sea every day.",
+    "It takes about a month to go around us.",
+    "People have walked there only a few times.",
+    "Its light is borrowed from the sun at night.",
+    "Craters mark old impacts on its dusty ground.",
+    "The far side was first seen from a probe.",
+)
+
+
+def written(style: str, draw: random.Random) -> str:
+    """A reply in one of the five styles, with the by-products that such replies have."""
+    facts = draw.sample(FACTS, len(FACTS))
+    closing = " Shall I go on?" if draw.random() < 0.25 else ""
+    emoji = "\U0001f319 " if draw.random() < 0.4 else ""
+    return {
+        "brief": facts[0] + (closing if draw.random() < 0.5 else ""),
+        "detailed": " ".join(facts[:5]) + closing,
+        "bullets": "Here is what I know:\n" + "\n".join(f"- {fact}" for fact in facts[:4]),
+        "friendly": emoji + "Happy to help! " + " ".join(facts[: draw.choice([2, 3])]) + closing,
+        "formal": "Certainly. " + " ".join(facts[: draw.choice([2, 3])]) + " I remain at your service.",
+    }[style]
