@@ -197,13 +197,16 @@ def _index(home: Path, database: Database, settings: Settings) -> Check:
 def _adapters(home: Path, database: Database, settings: Settings) -> Check:
     from policies.adapters import AdapterRegistry
     from policies.base_models import resolve
+    from policies.left_out import left_out
 
     registry = AdapterRegistry(database, home)
     adapters = registry.list()
     # A model that is not there has a check of its own; on it, nothing speaks.
-    active = None
+    active = silent = None
     try:
-        active = registry.active(resolve(settings.model, download=False).sha256)
+        spec = resolve(settings.model, download=False)
+        silent = left_out(registry, spec)
+        active = registry.active(spec.sha256)
     except AttuneError as wrong:
         log.info("no base to look up the adapter of: %s", wrong)
     if registry.notice:
@@ -214,4 +217,5 @@ def _adapters(home: Path, database: Database, settings: Settings) -> Check:
         except AttuneError as wrong:
             return Check("adapter", False, str(wrong), "Use another version: `attune policy list`.")
     speaks = f"{active.version} ({active.status}) speaks" if active else "the base speaks"
-    return Check("adapter", True, f"{speaks}; {len(adapters)} in the registry, all sound")
+    text = f"{speaks}; {len(adapters)} in the registry, all sound"
+    return Check("adapter", True, f"{text}. {silent}" if silent else text)

@@ -68,7 +68,7 @@ class LearningClock:
         self._job: UpdateJob | None = None
         self._lock = threading.Lock()
         self._progress: tuple[float, str] = (0.0, "")
-        self._tried_at = 0
+        self._tried_at: dict[str, int] = {}
         self._news: list[UpdateNews] = []
 
     @property
@@ -76,13 +76,23 @@ class LearningClock:
         return self._job is not None
 
     def remaining(self) -> int:
-        """How many more signals start an update by itself; 0 when it is due."""
+        """How many more signals on replies of this base start an update by itself; 0 when it is due."""
         return max(self._runtime.settings.update_after - self._new_signals(), 0)
 
     def _new_signals(self) -> int:
-        """Signals that no update has read yet. One that failed here is not tried again on the same."""
-        read = [int(adapter.report.get("last_seq", 0)) for adapter in self._runtime.registry.list()]
-        return self._runtime.journal.signals_since(max([self._tried_at, *read]))
+        """Signals on replies of this base that no update of it has read yet.
+
+        One that failed here is not tried again on the same. An update reads the whole ledger, but what
+        was said of another base's replies is no news about this one, so it does not start one.
+        """
+        runtime = self._runtime
+        base, name = runtime.base_sha256, runtime.base_name
+        read = [
+            int(adapter.report.get("last_seq", 0))
+            for adapter in runtime.registry.list()
+            if base in (None, adapter.base_sha256)
+        ]
+        return runtime.journal.signals_since(max([self._tried_at.get(name, 0), *read]), name)
 
     def maybe_update(self, idle_seconds: float) -> bool:
         """Start an update when enough is new and the person is idle; True when it started."""
@@ -99,7 +109,7 @@ class LearningClock:
         with self._lock:
             if self._job is not None:
                 raise AttuneError("An update is training already; /train cancel stops it.")
-            self._tried_at = self._runtime.journal.last_seq()
+            self._tried_at[self._runtime.base_name] = self._runtime.journal.last_seq()
             settings = self._runtime.settings
             job = UpdateJob(self._runtime.home, settings.model, algorithm, device=settings.device)
             job.start()

@@ -24,8 +24,9 @@ from agent.events import (
     TurnFailed,
     TurnStarted,
 )
+from agent.layout import Layout
 from agent.tools import Permission, ToolContext, ToolError, execute
-from agent.turn import Drawn, Turn, broken, tools_for
+from agent.turn import Drawn, Turn, broken, lines_for, tools_for
 from memory.errors import AttuneError
 from memory.records import Generation, Message, Recalled
 from policies.policy import Generated, SamplingParams, TokenChunk
@@ -43,7 +44,7 @@ class Loop:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._left_out: dict[str, int] = {}
+        self._layout = Layout(runtime.journal)
 
     def turn(
         self,
@@ -167,11 +168,13 @@ class Loop:
                 )
                 runtime.journal.set_sent(source.id, prompt.with_memories(source.content, recalled))
             yield RecallDone(tuple(recalled))
+            card_lines, trial = lines_for(runtime.card, settings.explore) if with_card else ((), None)
             turn = Turn(
                 policy=policy,
                 sampling=sampling or settings.sampling(),
                 cancel=cancel or threading.Event(),
-                card_lines=tuple(runtime.card.active_lines()) if with_card else (),
+                card_lines=card_lines,
+                trial=trial,
                 source=source,
                 use_memory=with_memory,
                 tools=tools_for(policy),
@@ -183,7 +186,7 @@ class Loop:
 
     def _rounds(self, turn: Turn) -> Iterator[Event]:
         for round_number in range(MAX_TOOL_ROUNDS + 1):
-            fitted = yield from self._fit(turn)
+            fitted = yield from self._layout.fit(turn)
             drawn = yield from self._draw(turn, fitted)
             calls = drawn.calls if round_number < MAX_TOOL_ROUNDS else ()
             reply, generation = self._keep(turn, fitted, drawn.text, drawn.generated, calls)
@@ -196,48 +199,10 @@ class Loop:
                     )
                 self.runtime.context_used = len(generation.prompt_ids) + len(generation.completion_ids)
                 yield ReplyDone(reply, generation, self.runtime.context_used)
+                self._layout.prepare_next(turn, fitted, reply, drawn.generated)
                 return
             for call in calls:
                 yield from self._use_tool(turn, call)
-
-    def _fit(self, turn: Turn) -> Generator[Event, None, prompt.Fitted]:
-        """The messages of this round within the context; TooLong puts the head back where it was."""
-        assert turn.leaf is not None
-        journal, policy = self.runtime.journal, turn.policy
-        reserve = min(turn.sampling.max_new_tokens, policy.context_length // 4)
-        limit = policy.context_length - reserve
-        system = prompt.system_text(turn.card_lines)
-
-        def lay_out(unanswered: bool) -> prompt.Fitted:
-            assert turn.leaf is not None
-            told = prompt.history(journal.path(turn.leaf.id), unanswered)
-            return prompt.fit(system, told, lambda some: policy.count_tokens(some, turn.tools), limit)
-
-        try:
-            try:
-                fitted = lay_out(unanswered=True)
-            except prompt.TooLong:
-                fitted = lay_out(unanswered=False)
-        except prompt.TooLong:
-            try:
-                if not turn.recalled or turn.leaf.id != turn.source.id:
-                    raise
-                journal.set_sent(turn.source.id, turn.source.content)
-                turn.recalled.clear()
-                fitted = lay_out(unanswered=False)
-                yield Notice("The recalled memories were left out to make room for your message.")
-            except prompt.TooLong:
-                # The text stays in the tree; the conversation goes on from before it. A face that goes
-                # on from it all the same must not have it tokenised with every turn: nothing is sent.
-                if turn.back_to is not None and turn.leaf.id == turn.source.id:
-                    journal.set_sent(turn.source.id, "")
-                    journal.set_head(turn.source.conversation_id, turn.back_to[0])
-                raise
-        if fitted.left_out > self._left_out.get(turn.source.conversation_id, 0):
-            many = f"{fitted.left_out} oldest turns were" if fitted.left_out > 1 else "oldest turn was"
-            yield Notice(f"The {many} left out of the prompt: the conversation is longer than the context.")
-        self._left_out[turn.source.conversation_id] = fitted.left_out
-        return fitted
 
     def _draw(self, turn: Turn, fitted: prompt.Fitted) -> Generator[Event, None, Drawn]:
         """Stream one generation. What was said is kept when it breaks off, and then the reason is raised."""

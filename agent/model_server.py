@@ -1,7 +1,8 @@
 """The child's side of `model_host`: holds the models and answers requests, a JSON object a line.
 
 Two lanes, so that a memory search never waits for a reply: one thread for the policies, one for the
-embedder. A third kind of thread loads, so that the old model speaks while the new one comes.
+embedder. A third kind of thread loads, so that the old model speaks while the new one comes. What is
+computed ahead of a request makes way for it: any other work for the policies cancels it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TextIO
@@ -24,6 +26,9 @@ from policies.policy import SamplingParams, TokenChunk
 log = logging.getLogger("attune.server")
 Request = dict[str, Any]
 LANES = {"embed": "embedder", "load": "loader", "resolve": "loader"}
+# Text goes out at most this often, in seconds: a line a token would wake the parent, and on two cores
+# that takes the processor from the model. The first piece of a reply goes out at once.
+CHUNK_SECONDS = 0.02
 
 
 class Server:
@@ -35,6 +40,7 @@ class Server:
         self._policies: dict[str, Any] = {}
         self._embedders: dict[str | None, Any] = {}
         self._cancels: dict[int, threading.Event] = {}
+        self._ahead: dict[int, threading.Event] = {}
         self._lanes: dict[str, queue.SimpleQueue[Request]] = {}
 
     def accept(self, request: Request) -> None:
@@ -45,6 +51,11 @@ class Server:
             return
         self._cancels[request["id"]] = threading.Event()
         lane = LANES.get(request["op"], "policy")
+        if lane == "policy":
+            for ahead in list(self._ahead.values()):
+                ahead.set()
+        if request["op"] == "prefill":
+            self._ahead[request["id"]] = self._cancels[request["id"]]
         if lane not in self._lanes:
             self._lanes[lane] = queue.SimpleQueue()
             threading.Thread(target=self._work, args=(self._lanes[lane],), name=lane, daemon=True).start()
@@ -68,6 +79,7 @@ class Server:
                 self._say(number, value=value, last=True)
             finally:
                 self._cancels.pop(number, None)
+                self._ahead.pop(number, None)
 
     def _operation(self, op: str) -> Callable[[Request], Any]:
         return {
@@ -75,6 +87,7 @@ class Server:
             "load": self._load,
             "release": self._release,
             "count": self._count,
+            "prefill": self._prefill,
             "stream": self._stream,
             "generate": self._generate,
             "swap": self._swap,
@@ -120,14 +133,23 @@ class Server:
     def _count(self, request: Request) -> int:
         return self._policy(request).count_tokens(request["messages"], request["tools"])
 
+    def _prefill(self, request: Request) -> None:
+        cancel = self._cancels[request["id"]]
+        self._policy(request).prefill(request["messages"], request["tools"], cancel)
+
     def _stream(self, request: Request) -> Any:
         sampling = SamplingParams(**request["sampling"])
         cancel = self._cancels[request["id"]]
+        held, due = "", 0.0
         for item in self._policy(request).stream(request["messages"], sampling, request["tools"], cancel):
-            if isinstance(item, TokenChunk):
-                self._say(request["id"], chunk=item.text)
-            else:
+            if not isinstance(item, TokenChunk):
+                if held:
+                    self._say(request["id"], chunk=held)
                 return asdict(item)
+            held += item.text
+            if (now := time.monotonic()) >= due:
+                self._say(request["id"], chunk=held)
+                held, due = "", now + CHUNK_SECONDS
         raise AttuneError("The model stopped without a reply; try again.")
 
     def _generate(self, request: Request) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.turn_sizes import TurnSizes
+from memory.card_texts import card_block
 from memory.errors import AttuneError
 from memory.records import Message, Recalled
 
@@ -19,8 +21,10 @@ PERSONA = "You are Attune, a personal agent."
 
 # Bidirectional overrides and isolates can make text read differently from what it says.
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
-# Share of the context that history steps back by, so that the cut (and the cache) stays for some turns.
-STEP = 4
+# Share of the history that the cut moves on by, so that it (and the cache) stays for some turns.
+STEP = 3
+# Share of the limit, and tokens at most, that is kept free for the message that is still to be written.
+FREE, MOST_FREE = 8, 512
 
 
 class TooLong(AttuneError):
@@ -43,9 +47,7 @@ def clean(text: str) -> tuple[str, bool]:
 
 
 def system_text(card_lines: Sequence[str]) -> str:
-    if not card_lines:
-        return PERSONA
-    return PERSONA + "\n\nPreferences of the owner:\n" + "\n".join(f"- {line}" for line in card_lines)
+    return PERSONA + card_block(card_lines)
 
 
 def with_memories(text: str, recalled: Sequence[Recalled]) -> str:
@@ -96,39 +98,87 @@ def fit(
     messages: Sequence[dict[str, Any]],
     count: Callable[[Sequence[dict[str, Any]]], int],
     limit: int,
+    sizes: TurnSizes | None = None,
 ) -> Fitted:
     """Leave out the oldest turns until `count(...)` is at most `limit` tokens.
 
     A turn is a user message and all that answers it; the newest one always stays, and TooLong is raised
-    when it does not fit by itself. The cut moves in steps of a quarter of `limit`: a conversation over
-    the limit then keeps its prefix, and with it the cache, for several turns.
+    when it does not fit by itself. Where the cut lies follows from the turns before the newest one (see
+    `opening`); only a newest message that needs more than is kept free for it moves the cut on. With the
+    `sizes` of the turns before it, a turn costs one count, however long the conversation is.
     """
-    head = {"role": "system", "content": system}
-    whole = [head, *messages]
-    tokens = count(whole)
-    if tokens <= limit:
-        return Fitted(whole, tokens, 0)
+    sizes = sizes or TurnSizes(count)
     turns = _turns(messages)
-    newest = [head, *turns[-1]]
-    least = count(newest)
-    if least > limit:
+    past, head = turns[:-1], {"role": "system", "content": system}
+    whole = [head, *messages]
+    tokens = -1
+    if not (past and sizes.knows(past)):
+        tokens = count(whole)
+        if tokens <= limit - _free(limit):
+            return Fitted(whole, tokens, 0)
+    dropped = _cut(head, past, limit, sizes)
+    kept = [head, *_joined(turns[dropped:])]
+    if dropped or tokens < 0:
+        tokens = count(kept)
+    while tokens > limit and dropped < len(past):
+        over = tokens - limit
+        while over > 0 and dropped < len(past):
+            over -= sizes.turn(past[dropped])
+            dropped += 1
+        kept = [head, *_joined(turns[dropped:])]
+        tokens = count(kept)
+    if tokens > limit:
         raise TooLong(
-            f"This message makes a prompt of {least:,} tokens, and the model reads at most {limit:,}; "
+            f"This message makes a prompt of {tokens:,} tokens, and the model reads at most {limit:,}; "
             "shorten it, or choose a model with a longer context (/model)."
         )
-    alone = count([head])
-    weights = [max(count([head, *turn]) - alone, 1) for turn in turns[:-1]]
-    step = max(limit // STEP, 1)
-    surplus = -(-(tokens - limit) // step) * step
+    return Fitted(kept, tokens, dropped)
+
+
+def opening(
+    system: str, messages: Sequence[dict[str, Any]], limit: int, sizes: TurnSizes
+) -> tuple[list[dict[str, Any]], int]:
+    """What the prompt of the next turn begins with, and how many turns it leaves out.
+
+    `messages` end with a reply. The cut moves when they come near `limit`, in steps of a third of what is
+    there for history: a conversation over the limit then keeps its prefix, and with it the cache, for
+    several turns. It does not depend on the next message, so the prefix can be computed before that comes.
+    """
+    head = {"role": "system", "content": system}
+    turns = _turns(messages)
+    dropped = _cut(head, turns, limit, sizes)
+    return [head, *_joined(turns[dropped:])], dropped
+
+
+def nearly_full(tokens: int, limit: int) -> bool:
+    """True if a prompt and its reply of `tokens` may make the cut of the next turns move."""
+    return tokens > limit - 2 * _free(limit)
+
+
+def _free(limit: int) -> int:
+    return min(limit // FREE, MOST_FREE)
+
+
+def _cut(head: dict[str, Any], past: Sequence[Sequence[dict[str, Any]]], limit: int, sizes: TurnSizes) -> int:
+    """How many of the turns `past`, the oldest ones, are left out."""
+    if not past:
+        return 0
+    fixed = sizes.head(head)
+    weights = [sizes.turn(turn) for turn in past]
+    room = limit - _free(limit) - fixed
+    if (over := sum(weights) - room) <= 0:
+        return 0
+    step = max(room // STEP, 1)
+    surplus = -(-over // step) * step
     dropped = gone = 0
-    while dropped < len(weights) and (gone < surplus or tokens > limit):
+    while dropped < len(weights) and gone < surplus:
         gone += weights[dropped]
         dropped += 1
-        if gone >= surplus:
-            kept = [head, *(entry for turn in turns[dropped:] for entry in turn)]
-            tokens = count(kept)
-    kept = [head, *(entry for turn in turns[dropped:] for entry in turn)]
-    return Fitted(kept, count(kept), dropped)
+    return dropped
+
+
+def _joined(turns: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [entry for turn in turns for entry in turn]
 
 
 def _turns(messages: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:

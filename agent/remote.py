@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,10 @@ from policies.policy import ChatMessage, Generated, SamplingParams, TokenChunk
 
 if TYPE_CHECKING:
     from policies.base_models import BaseSpec
+
+
+# So many counts are remembered: the same prompt is often counted again (the tools of every turn are).
+COUNTS = 64
 
 
 class RemotePolicy:
@@ -30,6 +37,7 @@ class RemotePolicy:
         self._context_length = 0
         self._started = 0
         self._loading = threading.Lock()
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
         self._load(progress)
 
     def _load(self, progress: Progress | None = None) -> None:
@@ -57,10 +65,28 @@ class RemotePolicy:
         return self._context_length
 
     def count_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()) -> int:
-        self._load()
-        return int(
-            self._host.call("count", handle=self._handle, messages=_plain(messages), tools=_plain(tools))
-        )
+        asked: dict[str, Any] = {"messages": _plain(messages), "tools": _plain(tools)}
+        key = hashlib.blake2b(json.dumps(asked).encode(), digest_size=16).digest()
+        found = self._counts.get(key)
+        if found is None:
+            self._load()
+            found = self._counts[key] = int(self._host.call("count", handle=self._handle, **asked))
+            if len(self._counts) > COUNTS:
+                self._counts.popitem(last=False)
+        return found
+
+    def prepare_next(self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Have what the next prompt begins with computed in idle time; returns at once.
+
+        `messages` end with a reply. Whatever is asked of the policy next takes precedence.
+        """
+        if self._host.pid is not None:
+            try:
+                self._host.send(
+                    "prefill", handle=self._handle, messages=_plain(messages), tools=_plain(tools)
+                )
+            except HostError:
+                pass  # the next turn starts the child anew, without this
 
     def stream(
         self,

@@ -17,39 +17,13 @@ from typing import Any
 
 from memory.database import Database
 from memory.records import Adapter, AdapterStatus
-from memory.schema import Migration
 from policies import weights_file
 from policies.adapter_files import CONFIG, WEIGHTS, AdapterError, check_folder
+from policies.adapter_schema import MIGRATIONS
 from policies.adapter_shelf import VERSION, AdapterShelf
 
 __all__ = ["AdapterError", "AdapterRegistry"]
 
-MIGRATIONS = (
-    Migration(
-        "adapters-0001",
-        """
-        CREATE TABLE adapters (
-            number INTEGER PRIMARY KEY AUTOINCREMENT,
-            base TEXT NOT NULL,
-            base_sha256 TEXT NOT NULL,
-            algorithm TEXT NOT NULL,
-            status TEXT NOT NULL,
-            sha256 TEXT NOT NULL,
-            created_at REAL NOT NULL,
-            signals INTEGER NOT NULL,
-            report TEXT NOT NULL
-        ) STRICT;
-        CREATE TABLE activations (
-            seq INTEGER PRIMARY KEY AUTOINCREMENT,
-            kind TEXT NOT NULL CHECK (kind IN ('activate', 'rollback')),
-            number INTEGER REFERENCES adapters (number),
-            base_sha256 TEXT,
-            reason TEXT NOT NULL,
-            created_at REAL NOT NULL
-        ) STRICT;
-        """,
-    ),
-)
 STATUSES = ("candidate", "promoted", "provisional", "rejected")
 # the registry has a method `list`, which would shadow the type inside the class
 Adapters = list[Adapter]

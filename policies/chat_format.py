@@ -9,18 +9,18 @@ uses as control tokens are broken up with a space, so that nobody can write a tu
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.policy import ChatMessage
+from policies.prefix_cache import common_prefix
+from policies.segments import Encoder
 
 TOOL_TEXT = (
     "You may call tools. To call one, write <tool_call>"
     '{"name": "…", "arguments": {…}}</tool_call>. The tools, one JSON schema a line:\n'
 )
 MARK = "Qzxmark"
-REMEMBERED = 16
 _PROBE_TOOL = {
     "type": "function",
     "function": {
@@ -32,11 +32,10 @@ _PROBE_TOOL = {
 
 
 class ChatFormat:
-    """Renders and encodes prompts for one tokenizer; remembers the last few encodings."""
+    """Renders and encodes prompts for one tokenizer."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._encoded: OrderedDict[str, tuple[int, ...]] = OrderedDict()
         template = tokenizer.chat_template
         template = template if isinstance(template, str) else " ".join(map(str, template.values()))
         special = {token for token in tokenizer.all_special_tokens if len(token) > 1}
@@ -48,8 +47,10 @@ class ChatFormat:
         }
         self._special = sorted(special, key=len, reverse=True)
         self._control = sorted(special | spoken, key=len, reverse=True)
+        self._encoder = Encoder(tokenizer)
         self._probe()
         self.stop_ids = self._find_stops()
+        self._special_ids = frozenset(tokenizer.convert_tokens_to_ids(token) for token in special)
         keep = {"<tool_call>", "</tool_call>"}
         self.hidden_ids = frozenset(
             tokenizer.convert_tokens_to_ids(token) for token in special if token not in keep
@@ -60,16 +61,24 @@ class ChatFormat:
         return self._apply(self._prepare(messages, tools), tools if self.takes_tools else ())
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Ids of a rendered prompt (its special tokens are tokens); the last few texts are remembered."""
-        found = self._encoded.get(text)
-        if found is None:
-            found = tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
-            self._encoded[text] = found
-            if len(self._encoded) > REMEMBERED:
-                self._encoded.popitem(last=False)
-        else:
-            self._encoded.move_to_end(text)
-        return found
+        """Ids of a rendered prompt (its special tokens are tokens)."""
+        return self._encoder.encode(text)
+
+    def opening(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> tuple[int, ...]:
+        """The ids that a prompt begins with that goes on from `messages` with whatever the user says next.
+
+        Found by two renderings with different user messages, so it holds for templates that write the
+        last turn in another way than those before; it ends with a control token, where no tokenizer joins.
+        """
+        one, other = (
+            self.encode(self.render([*messages, {"role": "user", "content": text}], tools)) for text in "a7"
+        )
+        end = shared = common_prefix(one, other)
+        while end and one[end - 1] not in self._special_ids:
+            end -= 1
+        return one[: end or shared]
 
     def neutralise(self, text: str, role: str = "user") -> str:
         """`text` with control strings broken up; a reply keeps the tool dialect, which is its own."""

@@ -1,8 +1,8 @@
 """A causal language model that speaks: streaming, cancellable, with adapters swapped between replies.
 
-The decode loop is our own. It asks for the last logits only, keeps the key-value cache for the next
-request (`prefix_cache`), draws with `sampling`, and turns ids into text with `detokenizer`. One reply
-at a time: a second request, and `swap`, wait until the reply in flight is finished or closed.
+The decode loop is our own (`decoding`). It asks for the last logits only, keeps the key-value cache for
+the next request (`prefix_cache`), draws with `sampling`, and turns ids into text with `detokenizer`. One
+reply at a time: a second request, and `swap`, wait until the reply in flight is finished or closed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memory.errors import AttuneError
 from policies.base_models import BaseSpec, load
 from policies.chat_format import ChatFormat
-from policies.detokenizer import Detokenizer
+from policies.decoding import PolicyError, fill, since, speak
 from policies.policy import ChatMessage, Generated, SamplingParams, TokenChunk
 
 if TYPE_CHECKING:
@@ -25,14 +24,11 @@ if TYPE_CHECKING:
 
     from policies.prefix_cache import PrefixCache
 
+__all__ = ["LanguagePolicy", "PolicyError"]
+
 DEFAULT_CONTEXT = 2048
-PREFILL_CHUNK = 1024
 BATCH_TOKENS = 65_536
 WAIT_SECONDS = 0.05
-
-
-class PolicyError(AttuneError):
-    """A request that cannot be answered; the sentence says what to do."""
 
 
 class LanguagePolicy:
@@ -50,7 +46,7 @@ class LanguagePolicy:
         self.model, self.tokenizer = load(spec, device, dtype)
         self._format = ChatFormat(self.tokenizer)
         self._slot = AdapterSlot(self.model, spec.sha256)
-        self._prefix: PrefixCache = PrefixCache(self.model.config)
+        self.prefix: PrefixCache = PrefixCache(self.model.config)
         self._adapter: str | None = None
         self._lock = threading.Lock()
         self._speaker: int | None = None
@@ -58,7 +54,7 @@ class LanguagePolicy:
         stops = self.model.generation_config.eos_token_id
         extra = stops if isinstance(stops, list) else [] if stops is None else [stops]
         self.stop_ids = self._format.stop_ids | set(extra)
-        self._hidden = self._format.hidden_ids | self.stop_ids
+        self.hidden_ids = self._format.hidden_ids | self.stop_ids
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         # the backend's own decode, past a layer of Python that costs as much as a small model's forward pass
         self._raw_decode = self.tokenizer.decode if backend is None else backend.decode
@@ -115,83 +111,31 @@ class LanguagePolicy:
         started = time.perf_counter()
         prompt, ids = self._prompt(messages, tools)
         if not self._wait(cancel):
-            yield Generated("", prompt, ids, (), self._adapter, "cancelled", 0.0, _since(started), 0)
+            yield Generated("", prompt, ids, (), self._adapter, "cancelled", 0.0, since(started), 0)
             return
         try:
-            yield from self._speak(prompt, ids, sampling, cancel, started)
+            yield from speak(self, prompt, ids, sampling, cancel, started)
         finally:
             self._speaker = None
             self._lock.release()
 
-    def _speak(
+    def prefill(
         self,
-        prompt: str,
-        ids: tuple[int, ...],
-        sampling: SamplingParams,
-        cancel: threading.Event | None,
-        started: float,
-    ) -> Iterator[TokenChunk | Generated]:
-        import torch
+        messages: Sequence[ChatMessage],
+        tools: Sequence[Mapping[str, Any]],
+        cancel: threading.Event,
+    ) -> None:
+        """Compute now what every prompt that goes on from `messages` begins with, until `cancel` is set.
 
-        from policies.sampling import Sampler
-
-        adapter, device = self._adapter, self.device
-        sampler = Sampler(sampling, device)
-        room = min(sampling.max_new_tokens, self._context - len(ids))
-        known = list(ids)
-        cache, reused = self._prefix.take(known)
-        held = reused  # how many of `known` the cache holds
-        text = Detokenizer(self._decode)
-        completion: list[int] = []
-        pieces: list[str] = []
-        reason, first_ms = "length", 0.0
-        stops, hidden = self.stop_ids, self._hidden
-        done = False
-        try:
-            while len(completion) < room:
-                if cancel is not None and cancel.is_set():
-                    reason = "cancelled"
-                    break
-                # grad mode belongs to the thread: it must not leak to whoever consumes the chunks
-                with torch.inference_mode():
-                    end = min(len(known), held + PREFILL_CHUNK)
-                    logits = self.forward(torch.tensor([known[held:end]], device=device), cache)
-                    held = end
-                    if held < len(known):
-                        continue
-                    if not completion:
-                        _check_logits(logits, adapter)
-                    token = int(sampler.pick(logits))
-                if not completion:
-                    first_ms = _since(started)
-                known.append(token)
-                completion.append(token)
-                if token in stops:
-                    reason = "stop"
-                    break
-                if token not in hidden and (piece := text.feed(token)):
-                    pieces.append(piece)
-                    yield TokenChunk(piece)
-            done = True
-        finally:
-            # a forward pass that failed or an iterator closed half way: the cache holds `held` tokens
-            # unless the pass itself broke, and then its contents are unknown
-            if done or self._filled(cache, held):
-                self._prefix.keep(known[:held], cache)
-        if piece := text.finish():
-            pieces.append(piece)
-            yield TokenChunk(piece)
-        yield Generated(
-            "".join(pieces),
-            prompt,
-            ids,
-            tuple(completion),
-            adapter,
-            reason,
-            first_ms,
-            _since(started),
-            reused,
-        )
+        For the idle time behind a reply: the next request then finds that part in the cache.
+        """
+        ids = self._format.opening(messages, tools)
+        if len(ids) < self._context and self._wait(cancel):
+            try:
+                fill(self, ids, cancel)
+            finally:
+                self._speaker = None
+                self._lock.release()
 
     def generate(
         self,
@@ -235,7 +179,7 @@ class LanguagePolicy:
         finally:
             if self._slot.sha256 is None:
                 self._adapter = None
-            self._prefix.clear()
+            self.prefix.clear()
             self._speaker = None
             self._lock.release()
 
@@ -243,7 +187,7 @@ class LanguagePolicy:
         """Let go of the cache and the model; the policy cannot speak afterwards."""
         self._wait(None)
         try:
-            self._prefix.clear()
+            self.prefix.clear()
             self._slot.take_out()
             self.model = None
         finally:
@@ -278,7 +222,7 @@ class LanguagePolicy:
 
     def decode(self, completion: Sequence[int]) -> str:
         """What the person reads of `completion` ids: no turn ends and other control tokens."""
-        return self._decode([token for token in completion if token not in self._hidden])
+        return self.decode_visible([token for token in completion if token not in self.hidden_ids])
 
     def forward(self, ids: torch.Tensor, cache: Any, **more: Any) -> torch.Tensor:
         """Logits (rows, vocabulary) after the last of `ids` (rows, length); `cache` grows by `length`."""
@@ -286,27 +230,9 @@ class LanguagePolicy:
             more["logits_to_keep"] = 1
         return self._slot.served(input_ids=ids, past_key_values=cache, use_cache=True, **more).logits[:, -1]
 
-    def _decode(self, ids: Sequence[int]) -> str:
+    def decode_visible(self, ids: Sequence[int]) -> str:
         """Text of `ids`, which hold no hidden token (see ChatFormat.hidden_ids)."""
         return self._raw_decode(ids, skip_special_tokens=False)
-
-    @staticmethod
-    def _filled(cache: Any, held: int) -> bool:
-        return all(
-            layer.get_seq_length() == held for layer in cache.layers if hasattr(layer, "get_seq_length")
-        )
-
-
-def _check_logits(logits: torch.Tensor, adapter: str | None) -> None:
-    if bool(logits.isnan().any()):
-        raise PolicyError(
-            "The model computed values that are not numbers: "
-            + ("roll back the adapter." if adapter else "choose another model.")
-        )
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
 
 
 def _context_length(config: Any, tokenizer: Any) -> int:

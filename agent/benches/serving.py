@@ -181,7 +181,7 @@ def run(
 
     tell = progress or (lambda fraction, stage: None)
     home = Path(tempfile.mkdtemp(prefix="attune-bench-"))
-    settings = Settings(model=model, updates=False)
+    settings = Settings(model=model, updates=False, explore=False)
     runtime = Runtime(home, settings, in_process=False)
     bare: BareModel | None = None
     try:

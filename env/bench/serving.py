@@ -56,12 +56,17 @@ class Agent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured. `per_conversation` keeps idle and training turns equally deep."""
+    """How much is measured. `per_conversation` keeps idle and training turns equally deep.
+
+    In a long conversation the person reads each reply for `reading_s` seconds before the next message:
+    what the agent does behind a reply belongs to the figure, and nobody answers at once 20 times.
+    """
 
     turns: int = 50
     per_conversation: int = 5
     long_conversations: int = 5
     long_turns: int = 20
+    reading_s: float = 1.0
     raw_rounds: int = 6
     raw_prompts: int = 5
     warm_up: int = 3
@@ -92,6 +97,7 @@ def run(
     plan: Plan | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
     """Measure and return the figures of the module; what cannot be measured here is None.
 
@@ -149,6 +155,7 @@ def run(
         agent.new_conversation()
         for at in deep:
             say(at)
+            pause(plan.reading_s)
     tell(0.8, "beside the bare model")
     ratios = [] if raw_tokens_per_s is None else _raw_ratios(agent, asked, raw_tokens_per_s, plan, stop)
     presses = _presses(keypress, tell, stop)

@@ -24,6 +24,8 @@ from policies.learners.rows import LearnError, Tokens, pad_batch, padding
 
 TINY = 20_000_000
 LARGE = 500_000_000
+# A warm-up's first step has rate 0: of a few steps that would be a good part, of a single one all.
+WARM_UP, FEWEST_TO_WARM_UP = 2, 10
 Progress = Callable[[float, str], None]
 
 
@@ -84,6 +86,11 @@ def epochs(settings: LearningSettings, examples: int, size: int) -> int:
     return max(2, min(10, round(steps / max(1, math.ceil(examples / settings.batch_size)))))
 
 
+def warm_up(steps: int) -> int:
+    """How many of `steps` optimiser steps the learning rate takes to rise; a tiny run starts at full rate."""
+    return WARM_UP if steps >= FEWEST_TO_WARM_UP else 0
+
+
 def fit(
     trainer_class: Any,
     config_class: Any,
@@ -102,7 +109,7 @@ def fit(
     The columns include the reference's log-probabilities: the base never changes, so each row is scored
     once (`score`) rather than once an epoch.
     `options` are extra fields of the TRL config. Raises Cancelled, and LearnError where nothing was
-    learned (a zero gradient, weights that are not finite). The base is left as it came.
+    learned (a zero gradient or learning rate, weights that are not finite). The base is left as it came.
     """
     import torch
     from datasets import Dataset
@@ -175,8 +182,13 @@ def fit(
         norms = [float(entry["grad_norm"]) for entry in trainer.state.log_history if "grad_norm" in entry]
         if not all(bool(torch.isfinite(p).all()) for p in b):
             raise LearnError("Training went wrong (weights are not finite); nothing was changed.")
-        if not norms or max(norms) <= 0 or max_abs_b <= 0:
+        if not norms or max(norms) <= 0:
             raise LearnError("Training changed nothing (the gradient was zero); nothing was saved.")
+        if max_abs_b <= 0:
+            raise LearnError(
+                "Training changed nothing (the learning rate was too small for the gradient of "
+                f"{max(norms):.2g}); nothing was saved."
+            )
         trainer.model.save_pretrained(out_dir, safe_serialization=True)
     finally:
         with warnings.catch_warnings():
@@ -203,14 +215,15 @@ def fit(
 def _arguments(model: Any, examples: int, settings: LearningSettings, out_dir: Path) -> dict[str, Any]:
     """Fields that every TRL config shares: no checkpoints, no reports, no bars, no worker processes."""
     size = parameters(model)
+    passes, batch = epochs(settings, examples, size), min(settings.batch_size, examples)
     return {
         "output_dir": str(out_dir / "trainer"),
         "learning_rate": learning_rate(settings, size),
-        "num_train_epochs": epochs(settings, examples, size),
-        "per_device_train_batch_size": min(settings.batch_size, examples),
+        "num_train_epochs": passes,
+        "per_device_train_batch_size": batch,
         "beta": settings.beta,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": 2,
+        "warmup_steps": warm_up(passes * math.ceil(examples / batch)),
         "max_grad_norm": 1.0,
         "max_length": None,
         "precompute_ref_log_probs": True,

@@ -94,6 +94,33 @@ def test_an_abandoned_reply_does_not_block_the_next(remote: RemotePolicy) -> Non
     assert isinstance(list(remote.stream(HELLO, GREEDY))[-1], Generated)
 
 
+def test_the_next_prompt_is_computed_ahead(remote: RemotePolicy, host: ModelHost) -> None:
+    before = [*HELLO, {"role": "assistant", "content": "It is raining and the wind is cold."}]
+    messages = [*before, {"role": "user", "content": "Tell me about bread."}]
+    *_, fresh = remote.stream(messages, GREEDY)
+    list(remote.stream([{"role": "user", "content": "What is the weather?"}], GREEDY))
+    remote.prepare_next(before)
+    # cancels it or finds it done; either way the same prompt is spoken to in the same way
+    *_, after = remote.stream(messages, GREEDY)
+    assert isinstance(after, Generated)
+    assert isinstance(fresh, Generated)
+    assert after.completion_ids == fresh.completion_ids
+    list(remote.stream([{"role": "user", "content": "What is the weather?"}], GREEDY))
+    host.call("prefill", handle=remote._handle, messages=before, tools=[])
+    *_, ahead = remote.stream(messages, GREEDY)
+    assert isinstance(ahead, Generated)
+    assert ahead.completion_ids == fresh.completion_ids
+    assert ahead.reused_tokens > len(fresh.prompt_ids) / 2
+
+
+def test_a_count_is_asked_for_once(remote: RemotePolicy, host: ModelHost) -> None:
+    first = remote.count_tokens(HELLO)
+    asked = host.send("release", handle="nobody")
+    assert remote.count_tokens(HELLO) == first
+    assert host.send("release", handle="nobody") == asked + 1
+    assert remote.count_tokens(HELLO, [{"type": "function", "function": {"name": "clock"}}]) != first
+
+
 def test_an_adapter_is_put_on_and_survives_a_crash(
     remote: RemotePolicy, host: ModelHost, spec: BaseSpec, tmp_path: Path
 ) -> None:
@@ -177,6 +204,18 @@ def test_closed_is_closed() -> None:
     assert host.pid is None
     with pytest.raises(HostError, match="start Attune again"):
         host.ensure()
+
+
+def test_preparing_for_a_model_that_is_gone_is_not_worth_an_error(
+    host: ModelHost, remote: RemotePolicy
+) -> None:
+    assert host.pid is not None
+    os.kill(host.pid, signal.SIGKILL)
+    remote.prepare_next(HELLO)
+    until(lambda: host.pid is None)
+    remote.prepare_next(HELLO)
+    assert host.pid is None
+    assert isinstance(list(remote.stream(HELLO, GREEDY))[-1], Generated)
 
 
 def test_the_parent_loads_no_torch(spec: BaseSpec, tmp_path: Path) -> None:

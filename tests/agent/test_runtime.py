@@ -37,9 +37,9 @@ def lora(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 
 def test_a_thumb_moves_card_and_usefulness_at_once(make_runtime: Make) -> None:
-    runtime = make_runtime("Fitzo is a good dog.")
+    runtime = make_runtime("A dog is a good friend.")
     memory = runtime.recall.remember("The dog is called Fitzo.")
-    reply = speak(runtime, "What is the dog called?").message.id
+    reply = speak(runtime, "Is the dog called well?").message.id
     runtime.rate(reply, 1)
     assert runtime.facts.get(memory.id).usefulness > 0.5
     assert any(line.evidence for line in runtime.card.lines())

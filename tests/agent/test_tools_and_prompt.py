@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
@@ -11,6 +12,7 @@ from agent import prompt
 from agent.tools import TOOLS, Permission, ToolError
 from agent.tools.calculator import calculate
 from agent.tools.clock import spoken
+from agent.turn_sizes import TurnSizes
 from memory.errors import AttuneError
 from memory.records import Message, Recalled
 
@@ -123,3 +125,49 @@ def test_fit_keeps_whole_turns_and_the_newest() -> None:
     with pytest.raises(prompt.TooLong, match="at most 15"):
         prompt.fit("system", turns, words, 15)
     assert prompt.fit("system", turns[-4:], words, 25).left_out == 0
+
+
+def exchange(number: int) -> list[dict]:
+    return [
+        {"role": "user", "content": f"q{number} " + "w " * 9},
+        {"role": "assistant", "content": "w " * 10},
+    ]
+
+
+def test_fit_counts_once_when_the_sizes_are_known_and_goes_where_the_opening_led() -> None:
+    counted: list[int] = []
+
+    def count(messages: Sequence[dict]) -> int:
+        counted.append(words(list(messages)))
+        return counted[-1]
+
+    sizes, said, cuts = TurnSizes(count), [], []
+    for number in range(60):
+        begin, dropped = prompt.opening("system", said, 200, sizes)
+        counted.clear()
+        asked = [*said, {"role": "user", "content": f"q{number} " + "w " * (number % 20)}]
+        fitted = prompt.fit("system", asked, count, 200, sizes)
+        assert counted == [fitted.tokens]
+        assert fitted.tokens <= 200
+        assert (fitted.messages[:-1], fitted.left_out) == (begin, dropped)
+        cuts.append(dropped)
+        said += exchange(number)
+    # the cut moves by several turns at a time, and never back
+    assert cuts == sorted(cuts)
+    assert 10 < len(set(cuts)) <= 20
+    assert cuts[-1] > 45
+
+
+def test_a_newest_message_that_needs_more_room_moves_the_cut_and_sums_are_not_trusted() -> None:
+    said = [entry for number in range(8) for entry in exchange(number)]
+    asked = [*said, {"role": "user", "content": "w " * 120}]
+    fitted = prompt.fit("system", asked, words, 200)
+    assert words(fitted.messages) == fitted.tokens <= 200
+    assert fitted.left_out == 5
+
+    def dearer(messages: Sequence[dict]) -> int:
+        return words(list(messages)) + len(messages) ** 2  # a template that is no sum of its turns
+
+    fitted = prompt.fit("system", [*asked[:-1], {"role": "user", "content": "w"}], dearer, 200)
+    assert dearer(fitted.messages) == fitted.tokens <= 200
+    assert fitted.left_out < 8

@@ -6,9 +6,15 @@ import pytest
 
 from env.bench.errors import BenchCancelled, BenchError
 from env.bench.report import to_json
-from env.bench.serving import Plan, Turn, as_table, run
+from env.bench.serving import Plan, Turn, as_table
+from env.bench.serving import run as run_bench
 
 PROMPTS = [f"prompt {n}" for n in range(12)]
+
+
+def run(*args, **kwargs):
+    """The bench with a person who reads in no time."""
+    return run_bench(*args, pause=lambda seconds: None, **kwargs)
 
 
 class Scripted:
@@ -102,6 +108,12 @@ def test_the_bare_model_gets_the_prompts_of_the_agent_in_turns_with_it():
     for number, (prompts, asked) in enumerate(seen):
         own = agent.asked[asked - 3 : asked] if number % 2 == 0 else agent.asked[asked : asked + 3]
         assert prompts == own
+
+
+def test_the_person_reads_each_reply_of_a_long_conversation():
+    read = []
+    run_bench(Scripted(), PROMPTS, plan=Plan(long_conversations=2, long_turns=3), pause=read.append)
+    assert read == [Plan().reading_s] * 6
 
 
 def test_what_nobody_measures_is_null_and_not_a_number():

@@ -10,12 +10,19 @@ from typing import Any
 from memory.database import open_home
 from memory.journal import Journal
 from memory.records import Generation, Message
+from policies.adapters import AdapterRegistry
+from policies.gate import Limits
 from policies.language_policy import LanguagePolicy
+from policies.learners.lora import LearningSettings
 from policies.measure import Exam
 from policies.policy import Generated, SamplingParams
 
 PERSONA = "You are Attune, a personal agent."
 THINGS = ("trees", "rivers", "bread", "music", "numbers", "the night sky", "dogs", "rain", "coats", "walks")
+SETTINGS = LearningSettings(learning_rate=2e-3, epochs=2, batch_size=4)
+# a random model says much nonsense, and says other nonsense after training: only what a test is about
+# may decide it
+LENIENT = Limits(degenerate=1.0, truncated=1.0, longest=1e9, shortest=0.0, distinct=0.0, kl=1e9)
 
 
 @dataclass(frozen=True)
@@ -101,3 +108,17 @@ class Rated:
             ]
             journal.pick(ids[0], ids[1])
         db.close()
+
+
+def up_and_down(at: int) -> int:
+    return 1 if at % 2 else -1
+
+
+def state(home: Path) -> tuple[list[str], str | None]:
+    """(statuses of all adapters, the active version)"""
+    db = open_home(home)
+    registry = AdapterRegistry(db, home)
+    active = registry.active()
+    found = [adapter.status for adapter in registry.list()], active and active.version
+    db.close()
+    return found

@@ -5,20 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from policies import weights_file
-from policies.adapter_files import WEIGHTS, AdapterError
 from policies.base_models import resolve
+from policies.decoding import AHEAD_CHUNK
 from policies.language_policy import LanguagePolicy, PolicyError
 from policies.policy import Generated, Policy, SamplingParams, TokenChunk
-from tests.policies.tiny_models import FAMILIES, make_adapter, make_model, shared_adapter, shared_model
+from tests.policies.saying import GREEDY, HELLO, SYSTEM, raw_greedy, say
+from tests.policies.tiny_models import make_adapter, make_model, shared_model
 
-GREEDY = SamplingParams(temperature=0.0, max_new_tokens=20)
-SYSTEM = {"role": "system", "content": "You are Attune, a personal agent."}
-HELLO = {"role": "user", "content": "My dog is called Fitzo."}
 TOOL = {
     "type": "function",
     "function": {
@@ -29,52 +25,10 @@ TOOL = {
 }
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def shared(request: pytest.FixtureRequest) -> tuple[str, LanguagePolicy]:
-    return request.param, LanguagePolicy(resolve(str(shared_model(request.param))), device="cpu")
-
-
 @pytest.fixture
 def policy(shared: tuple[str, LanguagePolicy]) -> Iterator[LanguagePolicy]:
     yield shared[1]
     shared[1].swap(None)
-
-
-@pytest.fixture(scope="module")
-def loaded() -> LanguagePolicy:
-    return LanguagePolicy(resolve(str(shared_model("llama"))), device="cpu")
-
-
-@pytest.fixture
-def llama(loaded: LanguagePolicy) -> Iterator[LanguagePolicy]:
-    yield loaded
-    loaded.swap(None)
-
-
-def say(
-    policy: LanguagePolicy, messages: list[dict[str, Any]], sampling: SamplingParams = GREEDY
-) -> Generated:
-    *chunks, last = policy.stream(messages, sampling)
-    assert isinstance(last, Generated)
-    assert all(isinstance(chunk, TokenChunk) and chunk.text for chunk in chunks)
-    assert "".join(chunk.text for chunk in chunks if isinstance(chunk, TokenChunk)) == last.text
-    return last
-
-
-def raw_greedy(policy: LanguagePolicy, ids: tuple[int, ...], new: int = 20) -> tuple[int, ...]:
-    """What transformers' own loop answers to the same ids."""
-    import torch
-
-    prompt = torch.tensor([ids])
-    whole = policy.model.generate(
-        prompt,
-        attention_mask=torch.ones_like(prompt),
-        max_new_tokens=new,
-        do_sample=False,
-        eos_token_id=sorted(policy.stop_ids),
-        pad_token_id=0,
-    )
-    return tuple(whole[0, len(ids) :].tolist())
 
 
 def test_it_is_a_policy_and_says_what_the_model_says(policy: LanguagePolicy) -> None:
@@ -131,6 +85,49 @@ def test_a_sliding_window_goes_on_only_where_it_ended() -> None:
     assert reused == 0
 
 
+def test_what_is_computed_ahead_is_found_by_the_next_request(policy: LanguagePolicy) -> None:
+    before = [SYSTEM, HELLO, {"role": "assistant", "content": "It is raining and the wind is cold."}]
+    messages = [*before, {"role": "user", "content": "Tell me about trees."}]
+    policy.swap(None)
+    fresh = say(policy, messages)
+    say(policy, [{"role": "user", "content": "What is the weather like?"}])
+    policy.prefill(before, (), threading.Event())
+    ahead = say(policy, messages)
+    assert ahead.completion_ids == fresh.completion_ids
+    assert fresh.reused_tokens == 0
+    assert len(ahead.prompt_ids) - ahead.reused_tokens < policy.count_tokens(messages[-1:]) + 8
+
+
+def test_computing_ahead_stops_when_it_is_told_to(llama: LanguagePolicy) -> None:
+    class After(threading.Event):
+        """Set after it was looked at `looks` times."""
+
+        looks = 3
+
+        def is_set(self) -> bool:
+            self.looks -= 1
+            return self.looks < 0
+
+    before = [HELLO, {"role": "assistant", "content": "It is raining and the wind is cold. " * 12}]
+    messages = [*before, {"role": "user", "content": "Tell me about trees."}]
+    expected = say(llama, messages)
+    again = say(llama, messages[-1:])
+    llama.prefill(before, (), After())
+    part = say(llama, messages)
+    assert 0 <= part.reused_tokens - 2 * AHEAD_CHUNK < 10
+    assert part.reused_tokens < len(expected.prompt_ids) - 20
+    assert part.completion_ids == expected.completion_ids
+
+    say(llama, messages[-1:])
+    told = threading.Event()
+    told.set()
+    llama.prefill(before, (), told)
+    # it never began, so what the cache held is still there
+    whole = say(llama, messages[-1:])
+    assert whole.reused_tokens == len(whole.prompt_ids) - 1
+    assert whole.completion_ids == again.completion_ids
+
+
 def test_a_prompt_longer_than_one_prefill_chunk(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "long", "llama", max_position_embeddings=4096)
     policy = LanguagePolicy(resolve(str(folder)), device="cpu")
@@ -170,112 +167,6 @@ def test_a_reader_who_walks_away_leaves_a_sound_policy(llama: LanguagePolicy) ->
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert say(llama, [HELLO]).completion_ids == whole.completion_ids
-
-
-def test_swap_waits_for_the_reply_in_flight(llama: LanguagePolicy) -> None:
-    stream = llama.stream([HELLO], GREEDY)
-    next(stream)
-    swapped = threading.Event()
-
-    def swap() -> None:
-        llama.swap("v1", str(shared_adapter()))
-        swapped.set()
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    rest = list(stream) if not swapped.wait(0.2) else []
-    assert rest, "the swap did not wait"
-    thread.join(30)
-    assert isinstance(rest[-1], Generated)
-    assert rest[-1].adapter is None
-    assert rest[-1].completion_ids == say_base(rest[-1])
-    assert say(llama, [HELLO]).adapter == "v1"
-
-
-def say_base(reply: Generated) -> tuple[int, ...]:
-    return raw_greedy(LanguagePolicy(resolve(str(shared_model("llama"))), device="cpu"), reply.prompt_ids)
-
-
-def test_a_swap_in_the_middle_of_ones_own_reply_is_refused(llama: LanguagePolicy) -> None:
-    stream = llama.stream([HELLO], GREEDY)
-    next(stream)
-    with pytest.raises(PolicyError, match="finish it or close it"):
-        llama.swap(None)
-    stream.close()  # type: ignore[attr-defined]
-    llama.swap(None)
-
-
-def test_an_adapter_speaks_as_peft_says_and_leaves_no_trace(shared: tuple[str, LanguagePolicy]) -> None:
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
-    family, policy = shared
-    policy.swap(None)
-    before = {name: values.clone() for name, values in policy.model.state_dict().items()}
-    base = say(policy, [SYSTEM, HELLO])
-    folder = shared_adapter(family)
-    policy.swap("v1", str(folder))
-    adapted = say(policy, [SYSTEM, HELLO])
-    assert adapted.adapter == policy.adapter == "v1"
-    assert policy.served_sha256 == weights_file.digest(folder / WEIGHTS)
-    assert adapted.completion_ids != base.completion_ids
-
-    plain = AutoModelForCausalLM.from_pretrained(shared_model(family), dtype=torch.float32)
-    wanted = PeftModel.from_pretrained(plain, folder).eval()
-    ids = torch.tensor([adapted.prompt_ids])
-    with torch.inference_mode():
-        ours, theirs = policy.model(ids).logits, wanted(ids).logits
-    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
-
-    policy.swap("v2", str(shared_adapter(family, seed=1)))
-    assert say(policy, [SYSTEM, HELLO]).completion_ids != adapted.completion_ids
-    policy.swap(None)
-    after = policy.model.state_dict()
-    assert after.keys() == before.keys()
-    assert all(torch.equal(after[name], before[name]) for name in before)
-    assert policy.served_sha256 is None
-    assert say(policy, [SYSTEM, HELLO]).completion_ids == base.completion_ids
-
-
-def test_an_adapter_that_cannot_be_merged_speaks_wrapped(llama: LanguagePolicy, tmp_path: Path) -> None:
-    import torch
-
-    before = {name: values.clone() for name, values in llama.model.state_dict().items()}
-    base = say(llama, [HELLO])
-    dora = make_adapter(tmp_path / "dora", shared_model("llama"), use_dora=True)
-    llama.swap("v1", str(dora))
-    assert say(llama, [HELLO]).completion_ids != base.completion_ids
-    assert llama.generate([[HELLO]], GREEDY)[0].completion_ids == say(llama, [HELLO]).completion_ids
-    llama.swap("v2", str(shared_adapter()))
-    adapted = say(llama, [HELLO])
-    assert adapted.adapter == "v2"
-    llama.swap("v1", str(dora))
-    llama.swap(None)
-    after = llama.model.state_dict()
-    assert after.keys() == before.keys()
-    assert all(torch.equal(after[name], before[name]) for name in before)
-
-
-def test_a_failed_swap_changes_nothing(llama: LanguagePolicy, tmp_path: Path) -> None:
-    llama.swap("v1", str(shared_adapter()))
-    adapted = say(llama, [HELLO])
-    wide = make_model(tmp_path / "wide", "llama", hidden_size=48, head_dim=12)
-    foreign = make_adapter(tmp_path / "foreign", wide)
-    deep = make_model(tmp_path / "deep", "llama", num_hidden_layers=3)
-    unknown = make_adapter(tmp_path / "unknown", deep)
-    for bad in (
-        foreign,
-        unknown,
-        make_adapter(tmp_path / "zero", shared_model("llama"), scale=0.0),
-        tmp_path,
-    ):
-        with pytest.raises(AdapterError):
-            llama.swap("v2", str(bad))
-        assert llama.adapter == "v1"
-        assert say(llama, [HELLO]).completion_ids == adapted.completion_ids
-    with pytest.raises(PolicyError, match="v3"):
-        llama.swap("v3")
 
 
 def test_a_prompt_over_the_context_gets_a_sentence(llama: LanguagePolicy) -> None:

@@ -15,7 +15,7 @@ from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners import dpo, kto
 from policies.learners.choose import choose
-from policies.learners.lora import Cancelled, LearningSettings, epochs, learning_rate
+from policies.learners.lora import Cancelled, LearningSettings, epochs, learning_rate, warm_up
 from policies.learners.rows import LearnError, Tokeniser, Tokens, padding, score
 from policies.material import NothingToLearn, material
 from tests.policies.rated import Rated
@@ -141,6 +141,35 @@ def test_too_little_is_said_so(policy: LanguagePolicy, tmp_path: Path) -> None:
         kto.train(policy.model, policy.tokenizer, [], SETTINGS, tmp_path, nothing, threading.Event())
     with pytest.raises(LearnError, match="needs pairs"):
         dpo.train(policy.model, policy.tokenizer, [], SETTINGS, tmp_path, nothing, threading.Event())
+
+
+def test_a_run_of_one_step_learns(policy: LanguagePolicy, tmp_path: Path) -> None:
+    thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at < 2) for at in range(4)]
+    tokens, pad = [thumb.tokens for thumb in thumbs], padding(policy.tokenizer)
+    before = score(policy.model, tokens, pad)
+    once = replace(SETTINGS, epochs=1)
+    done = kto.train(
+        policy.model, policy.tokenizer, thumbs, once, tmp_path / "out", nothing, threading.Event()
+    )
+    assert done.steps == 1
+    assert done.grad_norm > 0
+    assert done.max_abs_b > 0
+    policy.swap("v1", str(done.folder))
+    gain = [new - old for new, old in zip(score(policy.model, tokens, pad), before, strict=True)]
+    policy.swap(None)
+    assert sum(gain[:2]) > sum(gain[2:])
+
+
+def test_a_run_that_could_not_move_says_why(policy: LanguagePolicy, tmp_path: Path) -> None:
+    thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at < 2) for at in range(4)]
+    still = replace(SETTINGS, epochs=1, learning_rate=0.0)
+    with pytest.raises(LearnError, match="learning rate was too small"):
+        kto.train(policy.model, policy.tokenizer, thumbs, still, tmp_path / "out", nothing, threading.Event())
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_only_runs_of_some_length_warm_up() -> None:
+    assert [warm_up(steps) for steps in (1, 2, 9, 10, 30)] == [0, 0, 0, 2, 2]
 
 
 def test_rows_keep_the_exact_ids_and_end_their_turns(home: Path, policy: LanguagePolicy) -> None:

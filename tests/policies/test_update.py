@@ -1,67 +1,18 @@
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from memory.database import open_home
-from memory.errors import DatabaseError
 from memory.journal import Journal
 from policies.adapters import AdapterRegistry
-from policies.base_models import resolve
-from policies.gate import Limits
 from policies.language_policy import LanguagePolicy
 from policies.policy import SamplingParams
-from policies.update import (
-    Cancelled,
-    LearningSettings,
-    NothingToLearn,
-    UpdateBusy,
-    UpdateError,
-    UpdateJob,
-    run_update,
-    update_lock,
-)
-from tests.policies.rated import Rated, chat, small_exam
-from tests.policies.tiny_models import make_model
-
-SETTINGS = LearningSettings(learning_rate=2e-3, epochs=2, batch_size=4)
-# a random model says much nonsense, and says other nonsense after training: only what a test is about
-# may decide it
-LENIENT = Limits(degenerate=1.0, truncated=1.0, longest=1e9, shortest=0.0, distinct=0.0, kl=1e9)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(
-        tmp_path_factory.mktemp("models") / "tiny", initializer_range=0.1, max_position_embeddings=2048
-    )
-
-
-@pytest.fixture(scope="module")
-def policy(folder: Path) -> Iterator[LanguagePolicy]:
-    loaded = LanguagePolicy(resolve(str(folder)), device="cpu")
-    yield loaded
-    loaded.close()
-
-
-def up_and_down(at: int) -> int:
-    return 1 if at % 2 else -1
-
-
-def state(home: Path) -> tuple[list[str], str | None]:
-    """(statuses of all adapters, the active version)"""
-    db = open_home(home)
-    registry = AdapterRegistry(db, home)
-    active = registry.active()
-    found = [adapter.status for adapter in registry.list()], active and active.version
-    db.close()
-    return found
+from policies.update import Cancelled, LearningSettings, NothingToLearn, UpdateError, run_update
+from tests.policies.rated import LENIENT, SETTINGS, Rated, chat, small_exam, state, up_and_down
 
 
 def test_an_update_trains_registers_and_activates(home: Path, policy: LanguagePolicy) -> None:
@@ -206,97 +157,3 @@ def test_a_cancelled_update_leaves_nothing(home: Path, policy: LanguagePolicy) -
         assert state(home) == ([], None)
         assert not (home / "training").exists()
         assert list((home / "adapters").iterdir()) == []
-
-
-def test_one_writer_a_home(home: Path, policy: LanguagePolicy) -> None:
-    Rated(home, policy).talk(4, up_and_down)
-    with update_lock(home):
-        sentence = f"Another process is training on this home (pid {os.getpid()}); wait for it or stop it."
-        with pytest.raises(UpdateBusy) as error:
-            run_update(home, policy=policy, exam=small_exam())
-        assert str(error.value) == sentence
-        with pytest.raises(UpdateBusy):
-            UpdateJob(home).start()
-    with update_lock(home):
-        pass
-
-
-def until(job: UpdateJob, moment: str) -> None:
-    """Wait for the child's report of `moment`."""
-    while job.running:
-        job_said = job.next_report(timeout=120)
-        if job_said is None or job_said.text.startswith(moment):
-            break
-    assert job.running, job.error
-
-
-def test_the_job_of_a_child_process(home: Path, policy: LanguagePolicy, folder: Path) -> None:
-    Rated(home, policy).talk(6, up_and_down)
-    job = UpdateJob(home, str(folder), settings=SETTINGS, device="cpu")
-    job.start()
-    assert job.running
-    assert job.pid != os.getpid()
-    with pytest.raises(UpdateError, match="already"):
-        job.start()
-    reports = job.wait(timeout=200)
-    assert not job.running
-    assert job.error is None, (home / "logs" / "update.log").read_text()
-    assert job.result is not None
-    assert job.result.adapter == "v1"
-    assert job.result.algorithm == "kto"
-    assert reports[0].text == "starting"
-    assert any(r.text.startswith("kto step") for r in reports)
-    assert state(home)[0] == [job.result.verdict]
-
-
-def test_an_error_of_the_child_is_one_sentence(home: Path, folder: Path) -> None:
-    open_home(home).close()
-    job = UpdateJob(home, str(folder), device="cpu")
-    job.start()
-    job.wait(timeout=120)
-    assert job.result is None
-    assert job.error == "Nothing has been rated yet: rate a few replies up and down, then train."
-
-
-def test_killed_or_cancelled_children_leave_no_half_adapter(
-    home: Path, policy: LanguagePolicy, folder: Path
-) -> None:
-    Rated(home, policy).talk(6, up_and_down)
-    long = LearningSettings(learning_rate=2e-3, epochs=2000, batch_size=4)
-    killed = UpdateJob(home, str(folder), settings=long, device="cpu")
-    killed.start()
-    until(killed, "kto step")
-    assert killed.pid is not None
-    with pytest.raises(UpdateBusy, match=f"pid {killed.pid}"):
-        UpdateJob(home).start()
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait(timeout=60)
-    assert killed.error is not None
-    assert "exit code -9" in killed.error
-    assert not killed.cancelled
-    assert (home / "training").is_dir()
-    assert state(home) == ([], None)
-
-    stopped = UpdateJob(home, str(folder), settings=long, device="cpu")
-    stopped.start()
-    until(stopped, "kto step")
-    stopped.cancel(grace=30.0)
-    stopped.wait(timeout=60)
-    assert stopped.cancelled
-    assert stopped.error == "The update was stopped; nothing was changed."
-    assert not (home / "training").exists()
-    assert state(home) == ([], None)
-    with update_lock(home):
-        pass
-
-
-def test_a_home_that_cannot_be_written_is_a_sentence(home: Path) -> None:
-    (home / "update.lock").mkdir(parents=True)
-    with pytest.raises(DatabaseError, match="cannot be used"), update_lock(home):
-        pass
-    (home / "update.lock").rmdir()
-    (home / "logs").write_text("not a folder")
-    job = UpdateJob(home)
-    with pytest.raises(DatabaseError, match="cannot be used"):
-        job.start()
-    assert not job.running

@@ -153,6 +153,14 @@ def shared_adapter(family: str = "llama", seed: int = 0) -> Path:
     return make_adapter(_shared() / f"{family}-adapter-{seed}", shared_model(family), seed)
 
 
+def meta(**more: Any) -> dict[str, Any]:
+    """What the registry asks of an adapter for `shared_model()`."""
+    from policies.base_models import resolve
+
+    spec = resolve(str(shared_model()))
+    return {"base": spec.name, "base_sha256": spec.sha256, "algorithm": "kto"} | more
+
+
 def make_adapter(folder: Path, model_folder: Path, seed: int = 0, scale: float = 0.5, **options: Any) -> Path:
     """Write a LoRA adapter with random A and B for the model in `model_folder`; `scale` 0 leaves B zero.
 

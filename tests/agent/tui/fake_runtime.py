@@ -7,7 +7,6 @@ A reply is a list of steps: text pieces, `Call`s of tools, `Say`s (notices), `Br
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -266,39 +265,3 @@ class FakeRuntime:
 
     def close(self) -> None:
         self.db.close()
-
-
-def make_adapter(
-    runtime: FakeRuntime, status: str, report: dict[str, Any], base: str = "sprout", sha256: str = "0" * 64
-) -> str:
-    """A sound adapter in the registry; returns its version."""
-    import json
-
-    import numpy
-    from safetensors.numpy import save_file
-
-    folder = runtime.home / f"trained-{time.monotonic_ns()}"
-    folder.mkdir()
-    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2}))
-    weights = {
-        "base_model.model.q.lora_A.weight": numpy.ones((2, 4), numpy.float32),
-        "base_model.model.q.lora_B.weight": numpy.ones((4, 2), numpy.float32),
-    }
-    save_file(weights, folder / "adapter_model.safetensors")
-    meta = {
-        "base": base,
-        "base_sha256": sha256,
-        "algorithm": "kto",
-        "status": status,
-        "signals": 12,
-        "report": report,
-    }
-    return runtime.registry.add(folder, meta).version
-
-
-def freeze_times(runtime: FakeRuntime) -> None:
-    """Every row of the home was written a minute apart from NOW on, so that pictures do not change."""
-    with runtime.db.transaction() as connection:
-        for table in ("conversation", "message", "feedback", "memory", "adapters"):
-            connection.execute(f"UPDATE {table} SET created_at = {NOW} + 60 * rowid")
-        connection.execute(f"UPDATE conversation SET updated_at = {NOW} + 60 * rowid")

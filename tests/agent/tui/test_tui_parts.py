@@ -16,7 +16,8 @@ from agent.tui.widgets.markdown import split_open
 from agent.tui.widgets.status import status_text
 from memory.errors import AttuneError
 from memory.records import Adapter, CardLine, Feedback, Memory
-from tests.agent.tui.fake_runtime import FakeRuntime, make_adapter
+from tests.agent.tui.fake_runtime import FakeRuntime
+from tests.agent.tui.kept import make_adapter
 from tests.agent.tui.waiting import talked
 
 

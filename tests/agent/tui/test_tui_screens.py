@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual.command import CommandList
-from textual.pilot import Pilot
-from textual.widgets import DataTable, Input, OptionList
+from textual.widgets import Input, OptionList
 
 from agent.tui import keys
 from agent.tui.screens.card import CardScreen
@@ -15,48 +14,8 @@ from agent.tui.screens.help import HelpScreen
 from agent.tui.screens.memory import MemoryScreen
 from agent.tui.screens.policy import PolicyScreen
 from agent.tui.screens.sessions import SessionsScreen
-from agent.tui.screens.why import WhyScreen
-from memory.records import Recalled
-from tests.agent.tui.fake_runtime import FakeRuntime, make_adapter
-from tests.agent.tui.waiting import notices, running, say, talked, until, words
-
-REPORT = {
-    "verdict": "provisional",
-    "reasons": ["Not enough evidence yet: 3 held-out ratings."],
-    "held_out": {
-        "liked": 2,
-        "disliked": 1,
-        "accuracy": 1.0,
-        "margin": 1.4,
-        "margin_low": 0.2,
-        "margin_high": 2.1,
-    },
-    "kl": 0.42,
-    "words": {"base": 31, "candidate": 17},
-    "skills": {"recall": {"base": 10, "candidate": 10, "probes": 10}},
-    "samples": [{"text": "Tea is made from leaves. [/b]"}],
-}
-
-
-WHY_SAYS = (
-    "0.81",
-    "Fitzo",
-    "vector 0.70",
-    "Keep replies brief.",
-    "pinned",
-    "v1 (promoted)",
-    "kto on 12 signals",
-    "Not enough evidence",
-    "good  Tea is a drink",
-    "temperature 0.7",
-    "21 from the cache",
-    "<|system|>",
-)
-
-
-async def shown(pilot: Pilot[None], screen: type, *press: str) -> None:
-    await pilot.press(*press)
-    await until(lambda: isinstance(pilot.app.screen, screen))
+from tests.agent.tui.fake_runtime import FakeRuntime
+from tests.agent.tui.waiting import notices, running, say, shown, talked, until, words
 
 
 @pytest.mark.parametrize(
@@ -192,65 +151,6 @@ async def test_card_pin_strike_reset_edit_and_add(runtime: FakeRuntime) -> None:
         await shown(pilot, ChatScreen, "q")
 
 
-# --- policy -------------------------------------------------------------------------------------
-
-
-async def test_policy_use_roll_back_base_train_and_stop(runtime: FakeRuntime) -> None:
-    first, second = make_adapter(runtime, "promoted", REPORT), make_adapter(runtime, "provisional", REPORT)
-
-    def active() -> str | None:
-        found = runtime.registry.active()
-        return found.version if found else None
-
-    async with running(runtime) as pilot:
-        await shown(pilot, PolicyScreen, "f3")
-        screen = pilot.app.screen
-        assert isinstance(screen, PolicyScreen)
-        await until(lambda: screen.query_one(DataTable).row_count == 3)
-        await until(lambda: "Not enough evidence yet" in words(screen))
-        await pilot.press("enter")
-        await until(lambda: active() == second)
-        await pilot.press("down", "u")
-        await until(lambda: active() == first)
-        await pilot.press("r")
-        await until(lambda: active() == second)
-        await pilot.press("b")
-        await until(lambda: active() is None)
-        await pilot.press("x")
-        await until(lambda: runtime.cancelled == 1)
-        await pilot.press("t")
-        await until(lambda: runtime.trained == 1)
-        await shown(pilot, ChatScreen, "q")
-
-
-async def test_policy_shows_what_speaks_on_the_loaded_model(runtime: FakeRuntime) -> None:
-    ours, other = (
-        make_adapter(runtime, "promoted", REPORT),
-        make_adapter(runtime, "promoted", REPORT, "another", "1" * 64),
-    )
-    runtime.use(ours)
-    runtime.registry.activate(other, "chosen for another model")
-    async with running(runtime) as pilot:
-        await shown(pilot, PolicyScreen, "f3")
-        table = pilot.app.screen.query_one(DataTable)
-        await until(lambda: table.row_count == 3)
-        rows = {str(row[1]): row for row in (table.get_row_at(index) for index in range(3))}
-        assert [rows[name][0] for name in (ours, other, "base")] == ["\u25cf", " ", " "]
-        assert rows[other][2] == "other model"
-        await until(lambda: f"{other}: promoted" in words(pilot.app.screen))
-        assert "speaking now" not in words(pilot.app.screen)
-        await pilot.press("enter")
-        await until(lambda: any("another base" in note.message for note in pilot.app._notifications))
-
-
-async def test_a_rejected_wish_is_one_sentence(runtime: FakeRuntime) -> None:
-    runtime.trained = 1
-    async with running(runtime) as pilot:
-        await shown(pilot, PolicyScreen, "f3")
-        await pilot.press("t")
-        await until(lambda: any("running already" in note.message for note in pilot.app._notifications))
-
-
 # --- conversations ------------------------------------------------------------------------------
 
 
@@ -287,39 +187,6 @@ async def test_escape_in_sessions_changes_nothing(runtime: FakeRuntime) -> None:
         await shown(pilot, SessionsScreen, "f4")
         await shown(pilot, ChatScreen, "escape")
         assert pilot.app.chat.conversation_id is None
-
-
-# --- why ----------------------------------------------------------------------------------------
-
-
-async def test_why_shows_memories_card_adapter_and_its_ratings(runtime: FakeRuntime) -> None:
-    memory = runtime.facts.remember("The dog is called Fitzo.")
-    runtime.shown = [Recalled(memory.id, memory.text, 0.81, {"vector": 0.7, "text": 0.1})]
-    runtime.card.pin("brief")
-    runtime.replies = [["Held out."], ["Tea is a drink."]]
-    held_out, trained = (runtime.journal.replies_of(talked(runtime, text))[0] for text in ("a", "b"))
-    runtime.rate(held_out.id, -1)
-    named = [runtime.rate(trained.id, 1).id, "erased-since"]
-    runtime.use(make_adapter(runtime, "promoted", REPORT | {"trained_on": {"feedback": named}}))
-    async with running(runtime) as pilot:
-        await say(pilot, "and the dog?")
-        await shown(pilot, WhyScreen, "ctrl+o")
-        await until(
-            lambda: (
-                "The ratings v1 was trained on" in str(pilot.app.screen.query("Collapsible").first().title)
-            )
-        )
-        text = words(pilot.app.screen)
-        for expected in (*WHY_SAYS, "1 signal taken back or erased since"):
-            assert expected in text
-        assert "Held out." not in text  # rated before the adapter was made, and not trained on
-        await shown(pilot, ChatScreen, "q")
-
-
-async def test_why_of_a_foreign_reply_is_one_sentence(runtime: FakeRuntime) -> None:
-    async with running(runtime) as pilot:
-        pilot.app.show_why("no-such-reply")
-        await until(lambda: "No reply" in words(pilot.app.screen))
 
 
 # --- the palette --------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from agent.tui.app import AttuneApp, settled
 from agent.tui.screens.dialogs import Confirm, TextDialog
 from agent.tui.widgets.status import StatusLine
 from memory.records import Recalled
-from tests.agent.tui.fake_runtime import Call, FakeRuntime, freeze_times, make_adapter
-from tests.agent.tui.test_tui_screens import REPORT
+from tests.agent.tui.fake_runtime import Call, FakeRuntime
+from tests.agent.tui.kept import REPORT, freeze_times, make_adapter
 from tests.agent.tui.waiting import say, talked, until, words
 
 TEA = """Tea is made from the leaves of one plant. How you treat them makes the kind:

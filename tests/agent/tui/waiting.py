@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from agent.tui.app import AttuneApp, settled
 from agent.tui.widgets.lines import NoticeLine
+from agent.tui.widgets.reply import ReplyView
 from tests.agent.tui.fake_runtime import FakeRuntime
 
 
@@ -74,3 +75,19 @@ def words(widget: Widget) -> str:
 
 def notices(app: AttuneApp) -> str:
     return "\n".join(str(line.render()) for line in app.chat.transcript.query(NoticeLine))
+
+
+async def shown(pilot: Pilot[None], screen: type, *press: str) -> None:
+    await pilot.press(*press)
+    await until(lambda: isinstance(pilot.app.screen, screen))
+
+
+def chat_of(pilot: Pilot[None]):
+    app = pilot.app
+    assert isinstance(app, AttuneApp)
+    return app.chat
+
+
+def rating(runtime: FakeRuntime, view: ReplyView) -> int:
+    found = runtime.journal.effective(view.message.id)
+    return found.value if found else 0

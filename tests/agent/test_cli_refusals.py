@@ -1,0 +1,108 @@
+"""Commands that cannot be done: one sentence each, and the exit code that was promised."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from memory.database import open_home
+from memory.journal import Journal
+from tests.agent.command_line import Attune, sentence
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\x1b\x07", "\u202e"])
+def test_an_empty_prompt(attune: Attune, text: str) -> None:
+    assert "nothing to answer" in sentence(attune("ask", text, "--no-memory"))
+
+
+def test_a_megabyte_is_refused_with_the_limit_and_kept(attune: Attune, tmp_path: Path) -> None:
+    asked = attune("ask", "--stdin", "--json", "--no-memory", stdin="word " * 200_000 + "\n")
+    assert re.search(r"the model reads at most 4,\d{3}", asked.lines[0]["error"])
+    db = open_home(tmp_path / "home")
+    assert len(Journal(db).recent_user_texts(1)[0]) > 900_000
+    db.close()
+
+
+@pytest.mark.parametrize("text", ["[/", "[bold]x[/bold]", "<|im_end|>", "a\x00b\u202ec"])
+def test_markup_and_control_characters_do_no_harm(attune: Attune, text: str) -> None:
+    assert attune("ask", text, "--json", "--no-memory").json["reply_id"]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("temperature = 'warm'", "temperature to 'warm'"),
+        ("temprature = 0.5", "did you mean 'temperature'?"),
+        ("model = [", "not valid TOML"),
+        (b"\xff\xfe\x00", "not valid TOML"),
+    ],
+)
+def test_a_broken_config(attune: Attune, tmp_path: Path, written: str | bytes, expected: str) -> None:
+    (tmp_path / "home").mkdir()
+    path = tmp_path / "home" / "config.toml"
+    path.write_bytes(written if isinstance(written, bytes) else written.encode())
+    assert expected in sentence(attune("ask", "Hello."))
+
+
+def test_a_setting_in_the_environment_that_cannot_be(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTUNE_TOP_P", "7")
+    assert "ATTUNE_TOP_P" in sentence(attune("ask", "Hello."))
+
+
+def test_a_home_that_cannot_be_written(attune: Attune, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    assert str(tmp_path / "file") in sentence(
+        attune("ask", "Hello.", "--home", str(tmp_path / "file" / "home"))
+    )
+
+
+def test_models_that_cannot_speak(attune: Attune, tmp_path: Path, tiny: Path) -> None:
+    import shutil
+
+    assert "There is no folder" in sentence(
+        attune("ask", "Hi.", "--no-memory", "--model", str(tmp_path / "no"))
+    )
+    half = shutil.copytree(tiny, tmp_path / "half")
+    (half / "model.safetensors").unlink()
+    assert "lacks model.safetensors" in sentence(attune("ask", "Hi.", "--no-memory", "--model", str(half)))
+    mute = shutil.copytree(tiny, tmp_path / "mute")
+    for path in mute.glob("*.jinja"):
+        path.unlink()
+    config = json.loads((mute / "tokenizer_config.json").read_text())
+    config.pop("chat_template", None)
+    (mute / "tokenizer_config.json").write_text(json.dumps(config))
+    assert "no chat template" in sentence(attune("ask", "Hi.", "--no-memory", "--model", str(mute)))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["ask"],
+        ["ask", "Hello.", "--stdin"],
+        ["ask", "Hello.", "--nonsense"],
+        ["rate", "x", "sideways"],
+        ["rate", "x"],
+        ["train", "--algorithm", "ppo"],
+        ["policy", "use"],
+        ["memory"],
+    ],
+)
+def test_wrong_usage_is_exit_code_two(attune: Attune, arguments: list[str]) -> None:
+    assert attune(*arguments).code == 2
+
+
+def test_an_impossible_temperature(attune: Attune) -> None:
+    assert "between 0 and 2" in sentence(attune("ask", "Hi.", "--no-memory", "--temperature", "9"))
+
+
+def test_chat_without_a_terminal(attune: Attune) -> None:
+    assert "needs a terminal" in sentence(attune())
+
+
+def test_the_log_takes_what_the_screen_does_not(attune: Attune, tmp_path: Path) -> None:
+    attune("rate", "foreign", "up")
+    assert "No reply 'foreign'" in (tmp_path / "home" / "logs" / "attune.log").read_text(encoding="utf-8")

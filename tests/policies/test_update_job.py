@@ -1,0 +1,109 @@
+"""One writer a home, and updates in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from memory.database import open_home
+from memory.errors import DatabaseError
+from policies.language_policy import LanguagePolicy
+from policies.update import LearningSettings, UpdateBusy, UpdateError, UpdateJob, run_update, update_lock
+from tests.policies.rated import SETTINGS, Rated, small_exam, state, up_and_down
+
+
+def test_one_writer_a_home(home: Path, policy: LanguagePolicy) -> None:
+    Rated(home, policy).talk(4, up_and_down)
+    with update_lock(home):
+        sentence = f"Another process is training on this home (pid {os.getpid()}); wait for it or stop it."
+        with pytest.raises(UpdateBusy) as error:
+            run_update(home, policy=policy, exam=small_exam())
+        assert str(error.value) == sentence
+        with pytest.raises(UpdateBusy):
+            UpdateJob(home).start()
+    with update_lock(home):
+        pass
+
+
+def until(job: UpdateJob, moment: str) -> None:
+    """Wait for the child's report of `moment`, however long it takes to get the processor."""
+    while job.running:
+        report = job.next_report(timeout=120)
+        if report is not None and report.text.startswith(moment):
+            return
+    pytest.fail(f"ended before {moment!r}: {job.error}")
+
+
+def test_the_job_of_a_child_process(home: Path, policy: LanguagePolicy, folder: Path) -> None:
+    Rated(home, policy).talk(6, up_and_down)
+    job = UpdateJob(home, str(folder), settings=SETTINGS, device="cpu")
+    job.start()
+    assert job.running
+    assert job.pid != os.getpid()
+    with pytest.raises(UpdateError, match="already"):
+        job.start()
+    reports = job.wait(timeout=200)
+    assert not job.running
+    assert job.error is None, (home / "logs" / "update.log").read_text()
+    assert job.result is not None
+    assert job.result.adapter == "v1"
+    assert job.result.algorithm == "kto"
+    assert reports[0].text == "starting"
+    assert any(r.text.startswith("kto step") for r in reports)
+    assert state(home)[0] == [job.result.verdict]
+
+
+def test_an_error_of_the_child_is_one_sentence(home: Path, folder: Path) -> None:
+    open_home(home).close()
+    job = UpdateJob(home, str(folder), device="cpu")
+    job.start()
+    job.wait(timeout=120)
+    assert job.result is None
+    assert job.error == "Nothing has been rated yet: rate a few replies up and down, then train."
+
+
+def test_killed_or_cancelled_children_leave_no_half_adapter(
+    home: Path, policy: LanguagePolicy, folder: Path
+) -> None:
+    Rated(home, policy).talk(6, up_and_down)
+    long = LearningSettings(learning_rate=2e-3, epochs=2000, batch_size=4)
+    killed = UpdateJob(home, str(folder), settings=long, device="cpu")
+    killed.start()
+    until(killed, "kto step")
+    assert killed.pid is not None
+    with pytest.raises(UpdateBusy, match=f"pid {killed.pid}"):
+        UpdateJob(home).start()
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait(timeout=60)
+    assert killed.error is not None
+    assert "exit code -9" in killed.error
+    assert not killed.cancelled
+    assert (home / "training").is_dir()
+    assert state(home) == ([], None)
+
+    stopped = UpdateJob(home, str(folder), settings=long, device="cpu")
+    stopped.start()
+    until(stopped, "kto step")
+    stopped.cancel(grace=30.0)
+    stopped.wait(timeout=60)
+    assert stopped.cancelled
+    assert stopped.error == "The update was stopped; nothing was changed."
+    assert not (home / "training").exists()
+    assert state(home) == ([], None)
+    with update_lock(home):
+        pass
+
+
+def test_a_home_that_cannot_be_written_is_a_sentence(home: Path) -> None:
+    (home / "update.lock").mkdir(parents=True)
+    with pytest.raises(DatabaseError, match="cannot be used"), update_lock(home):
+        pass
+    (home / "update.lock").rmdir()
+    (home / "logs").write_text("not a folder")
+    job = UpdateJob(home)
+    with pytest.raises(DatabaseError, match="cannot be used"):
+        job.start()
+    assert not job.running
