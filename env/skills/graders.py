@@ -63,8 +63,8 @@ def admits(shown: Sequence[str] = ()) -> Grade:
     return lambda text: bool(NOT_KNOWN.search(text)) and not any(mentions(text, value) for value in shown)
 
 
-def calls(name: str, argument: str = "", holds: str = "") -> Grade:
-    """Calls tool `name`; with `argument`, that argument equals `holds` (spaces and a final stop aside)."""
+def calls(name: str, argument: str = "", *holds: str) -> Grade:
+    """Calls tool `name`; with `argument`, it equals one of `holds` (spaces and a final stop aside)."""
 
     def squeeze(text: str) -> str:
         return re.sub(r"\s+", "", text).rstrip(".").casefold()
@@ -73,7 +73,8 @@ def calls(name: str, argument: str = "", holds: str = "") -> Grade:
         call = called(text)
         if call is None or call.get("name") != name:
             return False
-        return not argument or squeeze(str(call["arguments"].get(argument, ""))) == squeeze(holds)
+        given = squeeze(str(call["arguments"].get(argument, "")))
+        return not argument or any(given == squeeze(one) for one in holds)
 
     return grade
 

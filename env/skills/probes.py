@@ -165,10 +165,12 @@ def _tool(skill: str, rng: random.Random) -> SkillProbe:
     if kind == "remember":
         fact = _fact(rng)
         said = fact.state
-        if rng.random() < 0.3 and not said.startswith("I "):
-            said = rng.choice(phrasing.REMEMBER["held_out"]).format(s=said[0].lower() + said[1:])
         kept = fact.state
-        first = graders.calls("remember", "fact", kept)
+        # "You should know that ..." asks to remember already, and is no part of the fact
+        bare = kept.removeprefix("You should know that ")
+        if rng.random() < 0.3 and not said.startswith("I ") and bare == kept:
+            said = rng.choice(phrasing.REMEMBER["held_out"]).format(s=said[0].lower() + said[1:])
+        first = graders.calls("remember", "fact", kept, bare)
         arguments, result, after = {"fact": kept}, "Saved.", graders.answers(fact.value)
     elif kind == "clock":
         ask = rng.choice(("time", "date"))

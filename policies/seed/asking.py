@@ -79,6 +79,45 @@ def varied(statement: str, words: tuple[str, ...], rng: random.Random) -> str:
     return text
 
 
+# {s}: what the fact is about, {v}: the value, {w}: any word at all
+LOOSE = {
+    "name": (
+        "I {w} my {s} {v} {w} {w}.", "My {s} {w} by {v}.", "I {w} my {s} {v}.",
+        "I {w} a {s} and {w} {w} is {v}.", "The {s} I {w} {w} is {v}.", "My {w} {s} {w} {v}.",
+        "We {w} a {s} {w} {w}, {w} name is {v}.",
+    ),
+    "thing": (
+        "I {w} {w} {v}, {w} {w} {w} {s} {w}.", "Of {w} {s}, {v} {w} {w} {w}.", "I {w} a {v} {s}.",
+        "If I {w} to {w} a {s}, it is {v}.", "I {w} the {v}, {w} {w} my {s}.", "My {s} {w} {w} is {v}.",
+    ),
+    "place": (
+        "The {s} {w} {w} in {v}.", "I {w} {w} {s} in {v}.", "For the {s} we {w} to {v}.",
+        "My {s} is {w} in {v}.", "I {w} my {s} in {v}.", "My {s} was {w} in {v} {w}.",
+        "My {s} {w} {v}, {w} {w}.",
+    ),
+    "date": (
+        "I {w} {w} {s} on {v} {w}.", "My {s} {w} on {v}.", "{v} {w} {w} {s}.", "Our {s} {w} {w} {v}.",
+        "The {s} is {w} on {v}.", "You {w} me {w} {s} on {v}.",
+    ),
+    "number": (
+        "I {w} the number {v} {s}.", "My {s} {w} {w} {v}, {w}.", "I {w} {w} in {s} {v}.",
+        "The {s} {w} {w} number {v}.", "I {w} {s} {v} for {w}.",
+    ),
+    "word": (
+        "I {w} by the {s} {v}.", "My {s} {w} {v}.", "You {w} {w} {v}, that is {w} {s}.",
+        "I {w} {v} for my {s}.",
+    ),
+}  # fmt: skip
+
+
+def loose(kind: str, about: str, value: str, words: tuple[str, ...], rng: random.Random) -> str:
+    """A fact in words that mean nothing: only what it is about ties the value to the question."""
+    text = rng.choice(LOOSE[kind])
+    while "{w}" in text:
+        text = text.replace("{w}", rng.choice(words), 1)
+    return text.replace("{s}", about).replace("{v}", value)
+
+
 def wrapping(rng: random.Random) -> str:
     """A way to ask for a note, with {s} for what is to be kept."""
     text = rng.choice(LEADS) + rng.choice(KEEP) + rng.choice(LINKS) + "{s}"

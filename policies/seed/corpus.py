@@ -99,7 +99,8 @@ class _Writer(Personal):
         time = f"{rng.randrange(24):02d}:{rng.randrange(60):02d}"
         self._user(self._pick(phrasing.CLOCK[kind]["train"]))
         self._call("clock", {}, f"It is {date}, {time}.")
-        self._reply(self._toned(f"It is {time}." if kind == "time" else f"Today is {date}."))
+        said, focus = (f"It is {time}.", time) if kind == "time" else (f"Today is {date}.", date)
+        self._reply(self._toned(said), focus)
 
     def _sum(self) -> None:
         rng = self.rng
@@ -109,7 +110,7 @@ class _Writer(Personal):
             self._reply(self._toned("I cannot calculate without my calculator."))
             return
         self._call("calculator", {"expression": expression}, result)
-        self._reply(self._toned(f"The result is {result}."))
+        self._reply(self._toned(f"The result is {result}."), result)
 
     def _beyond(self) -> None:
         rng = self.rng

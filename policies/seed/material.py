@@ -13,7 +13,7 @@ from typing import Any
 from env.skills import phrasing
 from env.skills.topics import topics
 from env.skills.values import training_value, word
-from policies.seed.asking import varied
+from policies.seed.asking import loose, varied
 
 
 @cache
@@ -73,14 +73,24 @@ def _unknown(answer: str, kind: str) -> tuple[str, str]:
     return f"{known} {filler} I do not know yet. Tell me and I will remember it.", filler
 
 
-def draw_fact(rng: random.Random, relation: int | None = None, noun: str | None = None) -> Fact:
-    """A random personal fact, or one of the given relation (of phrasing.RELATIONS) or noun."""
+def draw_fact(
+    rng: random.Random, relation: int | None = None, noun: str | None = None, vague: float = 0.0
+) -> Fact:
+    """A random personal fact, or one of the given relation (of phrasing.RELATIONS) or noun.
+
+    `vague` is the share of facts that are told in words of no meaning (asking.loose).
+    """
+
+    def told(states: list[str] | tuple[str, ...], kind: str) -> str:
+        if rng.random() < vague:
+            return loose(kind, about, value, spoken(), rng)
+        return varied(rng.choice(states).format(n=noun, v=value), spoken(), rng)
+
     if relation is None and noun is None and rng.random() < 0.55:
         row = rng.choice(read_rows("personal.jsonl"))
-        value = training_value(row["kind"], rng, nouns())
+        value, about = training_value(row["kind"], rng, nouns()), row["subject"]
         return Fact(
-            f"{row['key']}", row["subject"],
-            varied(rng.choice(row["train"]["state"]).format(v=value), spoken(), rng),
+            f"{row['key']}", about, told(row["train"]["state"], row["kind"]),
             tuple(row["train"]["ask"]), row["answer"].format(v=value), value,
             *_unknown(row["answer"], row["kind"]),
         )  # fmt: skip
@@ -91,9 +101,9 @@ def draw_fact(rng: random.Random, relation: int | None = None, noun: str | None 
     usual = kind = ("name", "thing", "place", "place", "number")[number]
     if rng.random() < 0.2:
         kind = rng.choice(("name", "word", "thing", "number"))
-    value = training_value(kind, rng, nouns())
+    value, about = training_value(kind, rng, nouns()), noun
     return Fact(
-        f"{number}/{noun}", noun, varied(rng.choice(states).format(n=noun, v=value), spoken(), rng),
+        f"{number}/{noun}", noun, told(states, usual),
         tuple(ask.format(n=noun) for ask in asks), answer.format(n=noun, v=value), value,
         *_unknown(answer.format(n=noun, v="{v}"), usual), number,
     )  # fmt: skip

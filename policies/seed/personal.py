@@ -12,6 +12,13 @@ from policies.seed.material import Fact, draw_fact, nouns, spoken, typed
 from policies.seed.scribe import Scribe
 
 OWN = ("My", "I", "Our", "We", "my", "I've", "We've", "I'm", "I'll", "My", "I", "It's my")
+ACCEPTED = (
+    "Got it. I will remember that.",
+    "Thank you. I will remember it.",
+    "Noted.",
+    "Okay.",
+    "I have saved that.",
+)
 ASIDES = (
     "By the way, ", "Just so you know, ", "FYI, ", "Hey, ", "Well, ", "Oh, and ", "One more thing: ", "So, ",
 )  # fmt: skip
@@ -26,7 +33,8 @@ class Personal(Scribe):
 
     def _tell(self) -> None:
         rng = self.rng
-        fact = self._facts(1)[0]
+        vague = rng.random() < 0.2
+        fact = self._facts(1, vague=float(vague))[0]
         if any(fact.about == other.about for other in self.told):
             return
         statement = said = typed(fact.statement, rng)
@@ -39,7 +47,14 @@ class Personal(Scribe):
         self._user(said, memories=None if rng.random() < 0.5 else [], verbatim=True)
         if self.tools:
             self._call("remember", {"fact": statement}, "Saved.")
-        self._reply(self._toned(("Got it. " if self.tools else "Thank you. ") + fact.answer), fact.value)
+        if (
+            rng.random() < 0.35
+        ):  # other models say no more than this: the fact stands in the owner's words alone
+            self._reply(self._pick(ACCEPTED), mute=True)
+        elif vague:
+            self._reply(self._toned(f"Got it. You said: {statement}"), fact.value)
+        else:
+            self._reply(self._toned(("Got it. " if self.tools else "Thank you. ") + fact.answer), fact.value)
         self.told.append(fact)
 
     def _note(self) -> None:
@@ -137,7 +152,7 @@ class Personal(Scribe):
         draw = self.rng.random()
         if fact.relation is None or draw < 0.3:
             return draw_fact(self.rng)
-        if draw < 0.65:
+        if draw < 0.88:
             return draw_fact(self.rng, fact.relation)
         return draw_fact(self.rng, None, fact.noun)
 

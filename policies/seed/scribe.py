@@ -73,9 +73,9 @@ class Scribe:
             text = "<memories>\n" + "\n".join(f"- {m}" for m in memories) + "\n</memories>\n\n" + text
         self.messages.append({"role": "user", "content": text})
 
-    def _reply(self, text: str, focus: str = "") -> None:
-        """`focus` is the part on which the reply hangs; training weighs it more."""
-        self.messages.append({"role": "assistant", "content": text, "focus": focus})
+    def _reply(self, text: str, focus: str = "", mute: bool = False) -> None:
+        """`focus` is the part on which the reply hangs, and weighs more; a mute one is read, not learned."""
+        self.messages.append({"role": "assistant", "content": text, "focus": focus, "mute": mute})
 
     def _answer(self, fact: Fact, known: bool = True) -> None:
         """The fact, or that it was not told."""
@@ -105,12 +105,12 @@ class Scribe:
 
     # -- facts that it can speak of ----------------------------------------------------------------
 
-    def _facts(self, count: int) -> list[Fact]:
+    def _facts(self, count: int, vague: float = 0.2) -> list[Fact]:
         """Facts about different things; often in the same words, so that only the thing tells them apart."""
         relation = self.rng.randrange(len(phrasing.RELATIONS["train"])) if self.rng.random() < 0.65 else None
         found: list[Fact] = []
         while len(found) < count:
-            fact = draw_fact(self.rng, relation=relation)
+            fact = draw_fact(self.rng, relation=relation, vague=vague)
             if all(fact.about != other.about for other in found):
                 found.append(fact)
         return found

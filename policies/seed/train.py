@@ -1,11 +1,11 @@
 """Train the embedded model, top to bottom: corpus -> tokenizer -> a small Llama -> safetensors.
 
-    python -m policies.seed.train [--tokens 12e6] [--out policies/seed/model] [--resume CHECKPOINT]
+    python -m policies.seed.train [--tokens 28e6] [--out policies/seed/model] [--resume CHECKPOINT]
 
 Muon (policies/seed/muon.py) moves the matrices, AdamW the embedding and the norms.
 Only what the assistant says is predicted. Batches hold conversations of like length, so that little is
-padding. Seeded: the same arguments on the same machine give the same weights. On two CPU cores 12 M
-tokens take about an hour; a GPU is used when there is one.
+padding. Seeded: the same arguments on the same machine give the same weights. On two CPU cores 28 M
+tokens take between two and three hours; a GPU is used when there is one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SHAPE: dict[str, Any] = {
 LONGEST = 1024
 BATCH_TOKENS = 4096
 FOCUS = 3.0
-EARLY = 0.5  # of all tokens come from the copying-heavy mix
+EARLY = 0.3  # of all tokens come from the copying-heavy mix
 MUON_LR, ADAM_LR = 0.02, 3e-3
 
 
@@ -51,14 +51,15 @@ def encode(tok: Any, messages: list[dict[str, Any]]) -> tuple[list[int], list[fl
     ids: list[int] = []
     own: list[float] = []
     pieces = tokenizer.parts(messages)
-    focus = iter([message.get("focus", "") for message in messages if message["role"] == "assistant"])
+    replies = iter([message for message in messages if message["role"] == "assistant"])
     coded = tok([text for text, _ in pieces], add_special_tokens=False, return_offsets_mapping=True)
     for (text, mine), piece, spans in zip(pieces, coded.input_ids, coded.offset_mapping, strict=True):
         ids += piece
-        if not mine:
+        reply = next(replies) if mine else None
+        if reply is None or reply.get("mute"):
             own += [0.0] * len(piece)
             continue
-        part = next(focus)
+        part = str(reply.get("focus", ""))
         start = text.rfind(part) if part else -1
         end = start + len(part)
         weight = len(piece) ** -0.5
@@ -110,15 +111,23 @@ def attention(
 ) -> tuple[torch.Tensor, None]:
     """Causal attention, (batch, heads, length, size) in, (batch, length, heads, size) out.
 
-    Short rows are multiplied out: torch's fused backward on a CPU takes several times as long there.
+    On a CPU the queries of shorter rows go in chunks, each over the keys that it may see: torch's fused
+    backward takes two to four times as long there, and one whole matrix up to twice.
     """
-    length = q.size(2)
-    if q.is_cuda or length > 256:
+    length, chunk = q.size(2), 128
+    if q.is_cuda or length > 768:
         found = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-    else:
-        future = torch.full((length, length), float("-inf"), dtype=q.dtype).triu(1)
-        found = ((q * q.size(-1) ** -0.5) @ k.transpose(-1, -2) + future).softmax(-1) @ v
-    return found.transpose(1, 2).contiguous(), None
+        return found.transpose(1, 2).contiguous(), None
+    q, k = q * q.size(-1) ** -0.5, k.transpose(-1, -2)
+    found_by = []
+    for start in range(0, length, chunk):
+        end = min(length, start + chunk)
+        scores = q[:, :, start:end] @ k[..., :end]
+        future = torch.full((end - start, end - start), float("-inf"), dtype=q.dtype).triu(1)
+        own = scores[..., start:] + future
+        scores = torch.cat([scores[..., :start], own], -1) if start else own
+        found_by.append(scores.softmax(-1) @ v[:, :, :end])
+    return torch.cat(found_by, 2).transpose(1, 2).contiguous(), None
 
 
 def loss_of(model: Any, ids: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
@@ -219,7 +228,7 @@ def save(model: Any, out: Path, log: list[dict[str, Any]]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--tokens", type=float, default=12e6)
+    parser.add_argument("--tokens", type=float, default=28e6)
     parser.add_argument("--out", default=str(Path(__file__).parent / "model"))
     parser.add_argument("--resume", default="", help="a folder to go on from")
     parser.add_argument("--phase", default="", help="only this mix of corpus.MIX")
