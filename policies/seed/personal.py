@@ -78,8 +78,10 @@ class Personal(Scribe):
             if not own and rng.random() < 0.4:
                 said = self._wrapped(kept)
         else:
+            if rng.random() < 0.5:  # after "that", any word may come first
+                words[: rng.randint(0, 1)] = rng.sample(spoken(), rng.randint(1, 2))
             kept = " ".join(words) + rng.choice((".", ".", ""))
-            if rng.random() < 0.7:
+            if rng.random() < 0.8:
                 kept = kept[0].lower() + kept[1:]
             said = self._wrapped(kept)
         self._user(said, memories=[], verbatim=True)

@@ -38,7 +38,7 @@ SHAPE: dict[str, Any] = {
 LONGEST = 1024
 BATCH_TOKENS = 4096
 FOCUS = 3.0
-EARLY = 0.3  # of all tokens come from the copying-heavy mix
+EARLY = 0.4  # of all tokens come from the copying-heavy mix
 MUON_LR, ADAM_LR = 0.02, 3e-3
 
 
