@@ -30,7 +30,7 @@ MIX = {
         "clock": 2, "sum": 5, "look_up": 2, "talk": 2, "beyond": 3,
     },
     "main": {
-        "topic": 25, "tell": 9, "note": 9, "ask": 8, "quiz": 20, "later": 10, "repeat": 3,
+        "topic": 30, "tell": 9, "note": 8, "ask": 8, "quiz": 20, "later": 10, "repeat": 3,
         "clock": 4, "sum": 7, "look_up": 3, "talk": 4, "beyond": 6,
     },
 }  # fmt: skip

@@ -123,7 +123,7 @@ class Personal(Scribe):
             return
         shown: list[str] = [f.statement for f in facts]
         asked: list[tuple[Fact, bool]] = [(f, True) for f in facts if rng.random() < 0.6]
-        while not asked or rng.random() < 0.6:
+        while not asked or rng.random() < 0.5:
             other = self._near(rng.choice(facts))
             if all(other.about != f.about for f in (*facts, *self.told, *(each for each, _ in asked))):
                 asked.append((other, False))

@@ -10,6 +10,8 @@ from policies.seed.material import Fact, draw_fact, greeted, typed
 from policies.seed.small_talk import SMALL_TALK
 from policies.seed.styles import FORMAL_OPEN, FRIENDLY_OPEN, PURE, Style
 
+# How often each of PURE (brief, detailed, bullets, friendly, formal) is drawn, so that they come out even.
+EVEN = (10, 16, 5, 11, 9)
 TOOLS = ("clock", "calculator", "remember", "recall")
 Message = dict[str, Any]
 
@@ -46,11 +48,11 @@ class Scribe:
         )
 
     def _reply_style(self) -> Style:
-        if self.style is None:
-            return self.rng.choice(PURE)
-        if self.style == Style():
-            return self.rng.choice(PURE)
-        return self.style
+        return self._any_style() if self.style in (None, Style()) else self.style
+
+    def _any_style(self) -> Style:
+        """Not quite evenly: bullets come by themselves on new phrasings, long replies end early."""
+        return self.rng.choices(PURE, EVEN)[0]
 
     def _toned(self, text: str) -> str:
         """Short replies that are not about a topic take only the tone of the card."""
