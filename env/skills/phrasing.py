@@ -91,7 +91,7 @@ TOPIC = {
         "Guide me through {t}.", "Take me through {t}.", "Lead me through {t} step by step.",
         "Give me an outline of {t}.", "I need an overview about {t}.", "A short overview of {t}, please.",
         "Give me the big picture on {t}.", "An introduction to {t}, please.", "Give me a tour of {t}.",
-        "Instruct me on {t}.", "Enlighten me about {t}.", "Update me on {t}.", "School me on {t}.",
+        "Instruct me on {t}.", "Enlighten me about {t}.", "Update me on {t}.",
         "I keep reading about {t}.", "I often hear about {t}.", "Everybody talks about {t}.",
         "People keep telling me about {t}.", "I keep thinking about {t}.", "I'm hearing a lot about {t} these days.",
         "What do people know about {t}?", "What do they say about {t}?", "What do others think about {t}?",
