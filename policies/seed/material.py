@@ -13,6 +13,7 @@ from typing import Any
 from env.skills import phrasing
 from env.skills.topics import topics
 from env.skills.values import training_value, word
+from policies.seed import frames
 from policies.seed.asking import loose, varied
 
 
@@ -81,17 +82,25 @@ def draw_fact(
     `vague` is the share of facts that are told in words of no meaning (asking.loose).
     """
 
-    def told(states: list[str] | tuple[str, ...], kind: str) -> str:
+    def told(states: list[str] | tuple[str, ...], kind: str, frame: str) -> str:
         if rng.random() < vague:
+            if rng.random() < 0.5:
+                return frames.composed(about, value, spoken(), rng)
             return loose(kind, about, value, spoken(), rng)
-        return varied(rng.choice(states).format(n=noun, v=value), spoken(), rng)
+        if about not in frames.ODD and rng.random() < 0.35:
+            return varied(frames.state(frame, about, value, spoken(), rng), spoken(), rng)
+        text = rng.choice(states)
+        if rng.random() < 0.15:
+            text = frames.strange(text, about, spoken(), rng)
+        return varied(text.format(n=noun, v=value), spoken(), rng)
 
     if relation is None and noun is None and rng.random() < 0.55:
         row = rng.choice(read_rows("personal.jsonl"))
         value, about = training_value(row["kind"], rng, nouns()), row["subject"]
+        more = () if about in frames.ODD else frames.asks(row["kind"], about, 4, rng)
         return Fact(
-            f"{row['key']}", about, told(row["train"]["state"], row["kind"]),
-            tuple(row["train"]["ask"]), row["answer"].format(v=value), value,
+            f"{row['key']}", about, told(row["train"]["state"], row["kind"], row["kind"]),
+            (*row["train"]["ask"], *more), row["answer"].format(v=value), value,
             *_unknown(row["answer"], row["kind"]),
         )  # fmt: skip
     number = rng.randrange(len(phrasing.RELATIONS["train"])) if relation is None else relation
@@ -102,9 +111,11 @@ def draw_fact(
     if rng.random() < 0.2:
         kind = rng.choice(("name", "word", "thing", "number"))
     value, about = training_value(kind, rng, nouns()), noun
+    frame = frames.RELATION_KINDS[number]
     return Fact(
-        f"{number}/{noun}", noun, told(states, usual),
-        tuple(ask.format(n=noun) for ask in asks), answer.format(n=noun, v=value), value,
+        f"{number}/{noun}", noun, told(states, usual, frame),
+        (*(ask.format(n=noun) for ask in asks), *frames.asks(frame, noun, 3, rng)),
+        answer.format(n=noun, v=value), value,
         *_unknown(answer.format(n=noun, v="{v}"), usual), number,
     )  # fmt: skip
 

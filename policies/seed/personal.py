@@ -108,7 +108,7 @@ class Personal(Scribe):
         if any(fact.about == other.about for other in self.told):
             return
         others = [f for f in self._new_facts(rng.randint(0, 4)) if f.about != fact.about]
-        known = rng.random() < 0.5
+        known = rng.random() < 0.65
         shown = [fact, *others] if known else others
         rng.shuffle(shown)
         self._user(self._question(fact), memories=[f.statement for f in shown])
@@ -123,7 +123,7 @@ class Personal(Scribe):
             return
         shown: list[str] = [f.statement for f in facts]
         asked: list[tuple[Fact, bool]] = [(f, True) for f in facts if rng.random() < 0.6]
-        while not asked or rng.random() < 0.5:
+        while not asked or rng.random() < 0.3:
             other = self._near(rng.choice(facts))
             if all(other.about != f.about for f in (*facts, *self.told, *(each for each, _ in asked))):
                 asked.append((other, False))
@@ -145,7 +145,7 @@ class Personal(Scribe):
             return
         fact = self.rng.choice(self.told)
         other = self._near(fact)
-        known = self.rng.random() < 0.7 or any(other.about == each.about for each in self.told)
+        known = self.rng.random() < 0.75 or any(other.about == each.about for each in self.told)
         self._user(self._question(fact if known else other), [])
         self._answer(fact if known else other, known)
 

@@ -107,7 +107,7 @@ class Scribe:
 
     # -- facts that it can speak of ----------------------------------------------------------------
 
-    def _facts(self, count: int, vague: float = 0.2) -> list[Fact]:
+    def _facts(self, count: int, vague: float = 0.25) -> list[Fact]:
         """Facts about different things; often in the same words, so that only the thing tells them apart."""
         relation = self.rng.randrange(len(phrasing.RELATIONS["train"])) if self.rng.random() < 0.65 else None
         found: list[Fact] = []

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from env.skills import phrasing
 from env.skills.values import HELD_OUT
 from memory.features import features
-from policies.seed import corpus, tokenizer
+from policies.seed import corpus, frames, tokenizer
+from policies.seed.material import read_rows
 from policies.seed.styles import PURE, Style, render
 
 MODEL = Path(corpus.__file__).parent / "model"
@@ -32,6 +34,23 @@ def test_no_held_out_name_is_ever_in_a_conversation() -> None:
     for talk in itertools.islice(corpus.stream(3), 1500):
         words = set(" ".join(str(m["content"]) for m in talk).replace(".", " ").replace("?", " ").split())
         assert names.isdisjoint(words)
+
+
+@pytest.mark.parametrize(("part", "pool"), [("state", frames.STATES), ("ask", frames.ASKS)])
+def test_no_frame_is_a_held_out_phrasing(part: str, pool: dict[str, tuple[str, ...]]) -> None:
+    rows = read_rows("personal.jsonl")
+    held = {text for row in rows for text in row["held_out"][part]}
+    for states, asks, _ in phrasing.RELATIONS["held_out"]:
+        held |= set(states if part == "state" else asks)
+    bare = {text.casefold().strip(".?!") for text in held}
+    filled = {
+        text.replace("{s}", about).replace("{p}", frames.plural(about)).casefold().strip(".?!")
+        for texts in pool.values()
+        for text in texts
+        for about in ("{n}", *(row["subject"] for row in rows))
+    }
+    assert len(filled) > 1000
+    assert bare.isdisjoint(filled)
 
 
 def test_the_chat_template_writes_what_training_reads(talks: list[list[dict[str, object]]]) -> None:
