@@ -9,6 +9,7 @@ layers of their own, peft's wrapped model speaks instead.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,10 @@ class AdapterSlot:
         from safetensors.torch import load_file
 
         try:
-            wrapped = PeftModel.from_pretrained(self._model, str(folder), adapter_name=NAME)
+            with warnings.catch_warnings():
+                # transformers warns of a name of its own that peft still uses
+                warnings.simplefilter("ignore", FutureWarning)
+                wrapped = PeftModel.from_pretrained(self._model, str(folder), adapter_name=NAME)
             wrapped.eval()
             loaded = get_peft_model_state_dict(wrapped, adapter_name=NAME)
         except Exception as error:
