@@ -20,7 +20,7 @@ from memory.features import STYLES
 SEED = 30_011
 
 
-def anchor_chats(rounds: int = 2) -> list[list[dict[str, Any]]]:
+def anchor_chats(rounds: int = 6) -> list[list[dict[str, Any]]]:
     """`rounds` times thirteen chats: five card lines, and eight on memory, tools, turns and limits."""
     rng = random.Random(SEED)
     topics = iter(everyday_prompts("train", rounds * (len(STYLES) + 1), SEED))

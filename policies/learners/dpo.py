@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from policies.learners.lora import LearningSettings, Progress, TrainResult, fit
 from policies.learners.rows import LearnError, Tokens, padding, score
+
+BETA = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ def train(
     """Train a fresh LoRA on `rows` and save it in `out_dir`. `model` comes back without it."""
     from trl import DPOConfig, DPOTrainer
 
+    if config.beta is None:
+        config = replace(config, beta=BETA)
     if not rows:
         raise LearnError("DPO needs pairs, and there are none: edit a reply, or regenerate one and pick.")
     pad_id = padding(tokenizer)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from policies.learners.lora import LearningSettings, Progress, TrainResult, fit
 from policies.learners.rows import LearnError, Tokens, padding, score
 
+# How far a reply's log-ratio to the base moves before its loss is flat: about 1 / BETA nats. At TRL's 0.1 a
+# disliked reply is pushed down until replies come out garbled, or as refusals (docs/lab-notes.md).
+BETA = 0.5
 FEWEST_FOR_KL = 64
 FEWEST_OF_EACH = 8
 
@@ -58,6 +61,8 @@ def train(
     """Train a fresh LoRA on `rows` and save it in `out_dir`. `model` comes back without it."""
     from trl import KTOConfig, KTOTrainer
 
+    if config.beta is None:
+        config = replace(config, beta=BETA)
     if len(rows) < 2:
         raise LearnError(f"KTO needs at least 2 rated replies, there is {len(rows)}; rate a few more.")
     liked = sum(row.liked for row in rows)

@@ -38,16 +38,20 @@ class Cancelled(AttuneError):
 
 @dataclass(frozen=True, slots=True)
 class LearningSettings:
-    """Knobs of one update. None means: chosen from the size of the model and the number of signals."""
+    """Knobs of one update. None: chosen by the learner, the model's size and the number of signals.
+
+    `anchors` of the base's own replies are drawn once, `anchors_a_step` of them are held on to at a time.
+    """
 
     learning_rate: float | None = None
     epochs: int | None = None
     rank: int = 8
     alpha: int = 16
     batch_size: int = 8
-    beta: float = 0.1
+    beta: float | None = None
     anchor_weight: float = 4.0
-    anchors: int = 26
+    anchors: int = 78
+    anchors_a_step: int = 6
     hold_out: float = 0.2
     max_length: int = 1024
     seed: int = 0
@@ -146,7 +150,7 @@ def fit(
             return (result[0] + pull, result[1]) if isinstance(result, tuple) else result + pull
 
         def anchor_batch(self) -> dict[str, Any]:
-            per_step = min(len(anchors), max(2, settings.batch_size // 4))
+            per_step = min(len(anchors), settings.anchors_a_step)
             start = self.state.global_step * per_step
             chosen = [anchors[(start + at) % len(anchors)] for at in range(per_step)]
             return pad_batch(chosen, tokenizer.pad_token_id, self.model.device)
