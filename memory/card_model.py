@@ -64,27 +64,40 @@ class Observation:
     """One rated text: what it shows and whether it was liked.
 
     `trial` is the style that was asked of it to learn about (exploration.py); it is no evidence here.
+    `weight` in [0, 1] is how much of a rating it still counts for (fading.py).
     """
 
     reply_id: str
     shows: Features
     liked: bool
     trial: str | None = None
+    weight: float = 1.0
+
+    @property
+    def holds(self) -> bool:
+        """False once it is likelier than not that the taste has changed since."""
+        return self.weight >= 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of the replies with the feature, and of those without: how many, and how many of them were liked."""
+    """Of the replies with the feature, and of those without: how many, and how many of them were liked.
 
-    seen: int = 0
-    liked: int = 0
-    others: int = 0
-    others_liked: int = 0
+    In ratings; where old ones have faded, parts of them.
+    """
+
+    seen: float = 0
+    liked: float = 0
+    others: float = 0
+    others_liked: float = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`z` is the standardised difference, `probability` its normal probability; chosen lines are active."""
+    """`z` is the standardised difference, `probability` its normal probability; chosen lines are active.
+
+    `counts` are for the reader: whole ratings, those that still hold.
+    """
 
     probability: float
     z: float
@@ -103,13 +116,22 @@ def conflicts(feature: str) -> set[str]:
 
 
 def count(feature: str, observations: Iterable[Observation]) -> Counts:
-    seen = liked = others = others_liked = 0
+    """Every observation counts for its weight."""
+    seen = liked = others = others_liked = 0.0
     for one in observations:
         if has(feature, one.shows):
-            seen, liked = seen + 1, liked + one.liked
+            seen, liked = seen + one.weight, liked + one.weight * one.liked
         else:
-            others, others_liked = others + 1, others_liked + one.liked
+            others, others_liked = others + one.weight, others_liked + one.weight * one.liked
     return Counts(seen, liked, others, others_liked)
+
+
+def tally(feature: str, observations: Iterable[Observation]) -> Counts:
+    """Whole ratings, those that still hold."""
+    held = [one for one in observations if one.holds]
+    with_it = [one.liked for one in held if has(feature, one.shows)]
+    without = [one.liked for one in held if not has(feature, one.shows)]
+    return Counts(len(with_it), sum(with_it), len(without), sum(without))
 
 
 def compare(strata: Iterable[Counts]) -> float:
@@ -140,8 +162,11 @@ def learn(
     `given` features stand on the card anyway (pinned): the others are judged beside them. `barred` ones
     (struck) are never chosen. A feature is chosen when its P is high enough and it was liked at least once.
     """
-    marginal = {feature: count(feature, observations) for feature in FEATURES}
-    found = {feature: _finding(compare([counts]), counts) for feature, counts in marginal.items()}
+    marginal = {feature: tally(feature, observations) for feature in FEATURES}
+    found = {
+        feature: _finding(compare([count(feature, observations)]), counts)
+        for feature, counts in marginal.items()
+    }
     alone = {feature: finding.probability for feature, finding in found.items()}
     chosen = [feature for feature in FEATURES if feature in given]
     out = set(barred).union(*map(conflicts, chosen))
@@ -182,7 +207,7 @@ def _split(strata: list[list[Observation]], by: Sequence[str]) -> list[list[Obse
     return strata
 
 
-def _posterior(liked: int, seen: int, prior: float) -> tuple[float, float]:
+def _posterior(liked: float, seen: float, prior: float) -> tuple[float, float]:
     """Mean and variance of Beta(s m + liked, s (1 - m) + seen - liked)."""
     total = PRIOR_STRENGTH + seen
     mean = (PRIOR_STRENGTH * prior + liked) / total

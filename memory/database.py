@@ -146,16 +146,18 @@ class Database:
             wrong.append(f"{len(broken)} rows point at rows that are gone.")
         return wrong
 
-    def scrub(self) -> None:
-        """Empty the write-ahead log, so that deleted text does not linger in it.
+    def scrub(self) -> bool:
+        """Empty the write-ahead log, so that deleted text does not linger in it; True when it is empty.
 
         Inside a transaction this does nothing: whoever holds that one scrubs at its end. While another
         process reads, the log is emptied by a later checkpoint.
         """
         connection = self.connection()
-        if not connection.in_transaction:
-            with self._translated():
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if connection.in_transaction:
+            return False
+        with self._translated():
+            [(busy, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return not busy
 
     def close(self) -> None:
         """Close the connections of all threads. Closing twice is fine."""

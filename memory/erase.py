@@ -1,8 +1,12 @@
-"""Forgetting, everywhere: database, full text, index, and the prompts that training reads.
+"""Forgetting, everywhere: database, full text, index, stored prompts, and the rows of every later adapter.
+
+What is forgotten is gone from the tables in one transaction, and the adapters that were trained on it are
+marked by the same one (lineage.py). Traces outside of the tables are cleared after it; a process that dies
+before that leaves a note (the table `unfinished`), and the next start clears them (`finish`).
 
 What is not touched: the words of the conversation itself. Who told the agent a fact in a chat finds it
-there until that conversation is deleted (`Journal.delete_conversation`). An adapter that was trained
-before keeps what it learned; the next one is trained from the base on what is left.
+there until that conversation is forgotten. A marked adapter keeps what it learned until it is deleted; the
+next one is trained from the base on what is left.
 """
 
 from __future__ import annotations
@@ -12,13 +16,17 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memory import withheld
+from memory.database import Database, writing
 from memory.errors import AttuneError, DatabaseError, NotFound
 from memory.journal import Journal
 from memory.recall import Recall
-from memory.records import FORGOTTEN
+from memory.records import FORGOTTEN, Memory
 from memory.text import quoted
 
 # Only what Attune writes: a home may be any folder that the person named.
@@ -27,39 +35,86 @@ STATE_FOLDERS = ("index", "adapters", "backups", "logs", "training")
 LOCK = "update.lock"
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """How much of a conversation was forgotten. `memories_left` were learned in it, and stay."""
+
+    replies: int
+    ratings: int
+    memories_left: int
+
+
 def forget_memory(recall: Recall, journal: Journal, memory_id: str) -> list[str]:
     """Delete a memory with the older versions that it replaced; the ids that are gone.
 
     Rows, full text and index entry go (see Facts.forget), and in stored prompts the lines that showed
     the memory read "- (forgotten)" from now on. Such a generation loses its `prompt_ids` (they become
-    empty), since they spell the old text; `prompt_text` is what is left to train on.
+    empty), since they spell the old text. The replies that knew it are withheld from training.
     """
-    past = recall.facts.all(include_past=True)
-    with journal.db.transaction():
-        gone = recall.facts.forget(memory_id)
-        for text in {memory.text for memory in past if memory.id in gone}:
-            _scrub_prompts(journal, text, set(gone))
-    journal.db.scrub()
-    recall.index.remove(gone)
+    gone = _forget_memories(recall, journal, [memory_id])
+    _clear(recall, journal.db, gone)
     return gone
 
 
-def delete_rating(journal: Journal, reply_id: str) -> int:
-    """Erase every event about a reply, not only take it back; how many there were. Raises NotFound."""
+def forget_rating(journal: Journal, reply_id: str) -> int:
+    """Erase every event about a reply, not only take it back; how many there were. Raises NotFound.
+
+    A pick is about both of its replies, so those that the reply lost go as well.
+    """
     journal.generation(reply_id)
     with journal.db.transaction() as connection:
-        erased = connection.execute("DELETE FROM feedback WHERE reply_id = ?", (reply_id,)).rowcount
-    journal.db.scrub()
+        erased = connection.execute(
+            "DELETE FROM feedback WHERE :reply IN (reply_id, other_id)", {"reply": reply_id}
+        ).rowcount
+    _scrub(journal.db)
     return erased
+
+
+def forget_conversation(journal: Journal, conversation_id: str) -> Gone:
+    """Delete a conversation with its replies and their ratings. Raises NotFound."""
+    with journal.db.transaction() as connection:
+        replies = len(journal.replies_of(conversation_id))
+        ratings, learned = (
+            int(connection.execute(f"SELECT COUNT(*) FROM {what}", (conversation_id,)).fetchone()[0])
+            for what in (
+                "feedback JOIN message ON message.id = reply_id WHERE conversation_id = ?",
+                "memory JOIN message ON message.id = source_message_id"
+                " WHERE valid_to IS NULL AND conversation_id = ?",
+            )
+        )
+        journal.delete_conversation(conversation_id)
+    _scrub(journal.db)
+    return Gone(replies, ratings, learned)
 
 
 def all_memories(recall: Recall, journal: Journal) -> int:
     """Forget every memory; how many held before."""
     held = recall.facts.count()
-    while left := recall.facts.all(include_past=True):
-        newest = next((memory for memory in left if memory.superseded_by is None), left[0])
-        forget_memory(recall, journal, newest.id)
+    newest = [one.id for one in recall.facts.all(include_past=True) if one.superseded_by is None]
+    _clear(recall, journal.db, _forget_memories(recall, journal, newest))
     return held
+
+
+def unfinished(db: Database) -> list[str]:
+    """What a process that died left to be cleared: "log", "index"; [] as a rule."""
+    return [row["what"] for row in db.rows("SELECT what FROM unfinished ORDER BY what")]
+
+
+def finish(db: Database, home: Path) -> list[str]:
+    """Clear what a process that died in the midst of forgetting left behind; what there was.
+
+    The index is emptied whole: the next search fills it again from the database. Raises DatabaseError.
+    """
+    left = unfinished(db)
+    if "index" in left:
+        with writing(home):
+            shutil.rmtree(home / "index", ignore_errors=True)
+            (home / "index").mkdir(exist_ok=True, mode=0o700)
+            if not any((home / "index").iterdir()):  # else the next start tries again
+                _done(db, "index")
+    if left:
+        _scrub(db)
+    return left
 
 
 def everything(home: Path) -> list[Path]:
@@ -81,7 +136,7 @@ def everything(home: Path) -> list[Path]:
                 ) from error
             for name in STATE_FOLDERS:
                 if (home / name).is_dir():
-                    shutil.rmtree(home / name)
+                    folder(home / name)
                     deleted.append(home / name)
             for path in [home / name for name in STATE_FILES]:
                 if path.exists():
@@ -94,6 +149,53 @@ def everything(home: Path) -> list[Path]:
             f"{error.filename or home} could not be deleted ({error.strerror}); see its permissions."
         ) from error
     return deleted
+
+
+def folder(path: Path) -> None:
+    """Overwrite every file in a folder, then delete it whole; one that is gone is fine. Raises OSError."""
+    for inner in path.rglob("*"):
+        if inner.is_file() and not inner.is_symlink():
+            try:
+                _overwrite(inner)
+            except FileNotFoundError:
+                continue  # another process sweeps as well
+    if path.is_dir():
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _forget_memories(recall: Recall, journal: Journal, memory_ids: Sequence[str]) -> list[str]:
+    with journal.db.transaction():
+        past = recall.facts.all(include_past=True)
+        gone: list[str] = []
+        for memory_id in memory_ids:
+            gone += recall.facts.forget(memory_id)
+        ids = set(gone)
+        forgotten: list[Memory] = [memory for memory in past if memory.id in ids]
+        withheld.withhold(journal.db, forgotten)
+        for text in {memory.text for memory in forgotten}:
+            _scrub_prompts(journal, text, ids)
+    return gone
+
+
+def _clear(recall: Recall, db: Database, gone: Sequence[str]) -> None:
+    """The traces outside of the tables, after the transaction that forgot."""
+    if gone:
+        recall.index.forget(gone)
+    _done(db, "index")
+    _scrub(db)
+
+
+def _scrub(db: Database) -> None:
+    if db.scrub() and unfinished(db):
+        _done(db, "log")
+
+
+def _done(db: Database, what: str) -> None:
+    with db.transaction() as connection:
+        connection.execute("DELETE FROM unfinished WHERE what = ?", (what,))
 
 
 def _scrub_prompts(journal: Journal, text: str, ids: set[str]) -> None:

@@ -4,7 +4,8 @@ With an empty card a model answers in the styles that it happens to like, and on
 uses by itself may not come up for many replies: nobody can like what they have not seen. So, while
 nothing stands on the card, a reply may be asked for in one style, the one with the fewest rated
 replies; of equals, the one that is most probably liked. Every style gets ENOUGH rated replies at most
-this way, so trials end by themselves whatever the thumbs say. A reply counts for the styles that it
+this way, so trials end by themselves whatever the thumbs say; when the taste has changed and old ratings
+have faded (fading.py), they begin again. A reply counts for the styles that it
 shows, and for the one that was asked of it: a model that cannot do a style is not asked for ever. What
 is *learned* from a reply follows from what it shows alone (card_model.py).
 
@@ -40,7 +41,7 @@ def next_trial(
     if on_card:
         return None
     counts = {
-        style: sum(has(style, one.shows) or one.trial == style for one in observations)
+        style: sum(has(style, one.shows) or one.trial == style for one in observations if one.holds)
         for style in STYLES
         if style not in barred
     }

@@ -16,6 +16,7 @@ from memory.database import Database
 from memory.errors import AttuneError, BadText, NotFound
 from memory.records import Feedback, FeedbackKind, Generation, Message
 from memory.text import as_written, is_blank, message_text, quoted
+from memory.withheld import withheld as all_withheld
 
 THUMBS: dict[int, str] = {1: "up", -1: "down", 0: "clear"}
 COLUMNS = "id, seq, reply_id, kind, value, created_at, why, text, other_id, source"
@@ -76,14 +77,23 @@ class Ledger:
             row["id"]: read_message(row)
             for row in self.db.rows("SELECT * FROM message WHERE id IN (SELECT reply_id FROM signal)")
         }
-        # Between the two statements a conversation may have been deleted by another thread.
+        # Between the two statements a conversation may have been forgotten by another thread.
         return [
             (event, replies[event.reply_id]) for event in map(_feedback, found) if event.reply_id in replies
         ]
 
-    def ledger(self) -> list[tuple[Feedback, Message, Generation]]:
-        """What counts: the newest thumb of each reply unless cleared, all edits, all picks; by seq."""
-        return [(event, reply, self.generation(reply.id)) for event, reply in self.signals()]
+    def ledger(self, withheld: bool = False) -> list[tuple[Feedback, Message, Generation]]:
+        """What counts: the newest thumb of each reply unless cleared, all edits, all picks; by seq.
+
+        Every training row comes from here, so events on replies that knew a forgotten memory (withheld.py)
+        are left out, unless `withheld` asks for them too: to count, never to train.
+        """
+        out = set() if withheld else all_withheld(self.db)
+        return [
+            (event, reply, self.generation(reply.id))
+            for event, reply in self.signals()
+            if out.isdisjoint({event.reply_id, event.other_id})
+        ]
 
     def signals_since(self, seq: int, base: str | None = None) -> int:
         """How many signals that count now came after event `seq`; with `base`, those on its replies only."""

@@ -2,7 +2,7 @@
 
 A thumb counts as given; of an edit or a pick the better text counts as liked and the other as not, unless
 a thumb on the same reply says otherwise. A verdict on what a reply says teaches nothing about how it
-should be said, and is left out (taste.py).
+should be said, and is left out (taste.py). Ratings from before a change of taste have faded (fading.py).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memory.card_model import Observation
+from memory.fading import weighed
 from memory.features import features
 from memory.journal import Journal
 from memory.records import Message
@@ -46,7 +47,7 @@ class Observations:
         self._known: dict[str, Circumstances] = {}
 
     def all(self) -> list[Observation]:
-        """In the order in which the replies were first judged: thumbs, then edits and picks."""
+        """In the order of the verdicts that count, each with the weight that it still has."""
         signals = self.journal.signals()
         others = {
             event.other_id: self.journal.message(event.other_id)
@@ -54,14 +55,13 @@ class Observations:
             if event.kind == "pick" and event.other_id
         }
         self._look_up([*(reply for _, reply in signals), *others.values()])
+        thumbed = {reply.id for event, reply in signals if event.kind == "thumb"}
         verdicts: dict[str, Observation] = {}
-        thumbed: set[str] = set()
         for event, reply in signals:
             if event.kind == "thumb":
-                thumbed.add(reply.id)
                 if self._known[reply.id].style:
                     verdicts[reply.id] = self._seen(reply, event.value > 0)
-        for event, reply in signals:
+                continue
             if event.kind == "edit":
                 worse = reply
             elif event.kind == "pick" and event.other_id:
@@ -77,7 +77,14 @@ class Observations:
                 verdicts[reply.id] = self._seen(reply, True)
             if worse.id not in thumbed:
                 verdicts[worse.id] = self._seen(worse, False)
-        return list(verdicts.values())
+        return weighed(list(verdicts.values()))
+
+    def weights(self) -> dict[str, float]:
+        """Reply id -> how much a verdict on it still counts, from 0 to 1, for whatever else learns from it.
+
+        A reply that is not among them was judged for what it says, which no change of taste makes old.
+        """
+        return {one.reply_id: one.weight for one in self.all()}
 
     def _seen(self, reply: Message, liked: bool) -> Observation:
         return Observation(reply.id, features(reply.content), liked, self._known[reply.id].trial)

@@ -154,7 +154,7 @@ class PreferenceCard:
                     (one.reply_id, card_model.has(feature, one.shows), 1 if one.liked else -1)
                     for one in observations
                 ),
-                summary=summary(feature, found[feature]),
+                summary=summary(feature, found[feature], sum(not one.holds for one in observations)),
             )
             for feature, text in CARD_TEXTS.items()
         ]
@@ -174,10 +174,13 @@ class PreferenceCard:
         return made, exploration.next_trial(observations, found, on_card, struck)
 
 
-def summary(feature: str, finding: Finding) -> str:
+def summary(feature: str, finding: Finding, faded: int = 0) -> str:
     """The evidence in words, such as "3 of 3 brief replies liked, 0 of 5 others"."""
     c, name = finding.counts, REPLIES[feature]
-    seen = f"{c.liked} of {c.seen} {name} liked" if c.seen else f"No {name} rated yet"
-    if not c.others:
-        return seen
-    return f"{seen}, {c.others_liked} of {c.others} others"
+    said = f"{c.liked} of {c.seen} {name} liked" if c.seen else f"No {name} rated yet"
+    if c.others:
+        said += f", {c.others_liked} of {c.others} others"
+    if faded:
+        older = "1 older rating no longer counts" if faded == 1 else f"{faded} older ratings no longer count"
+        said += f"; your taste has changed since, {older}"
+    return said

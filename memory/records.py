@@ -150,7 +150,11 @@ class CardLine:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A trained LoRA adapter in the registry. `sha256` is the digest of its safetensors file."""
+    """A trained LoRA adapter in the registry. `sha256` is the digest of its safetensors file.
+
+    `forgotten` counts what it was trained on and was forgotten since, by kind ("feedback", "reply",
+    "memory"; see memory/lineage.py); empty where all of it is still there.
+    """
 
     version: str
     base: str
@@ -163,3 +167,4 @@ class Adapter:
     signals: int = 0
     report: dict[str, Any] = field(default_factory=dict)
     active: bool = False
+    forgotten: dict[str, int] = field(default_factory=dict)

@@ -120,8 +120,47 @@ CREATE TABLE card_choice (
 ) STRICT;
 """
 
+FORGETTING = """
+-- What each adapter was trained on. No foreign keys: what is gone since must still be named here.
+CREATE TABLE lineage (
+    adapter TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('feedback', 'reply', 'memory')),
+    of_id TEXT NOT NULL,
+    PRIMARY KEY (adapter, kind, of_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lineage_of ON lineage(kind, of_id);
+
+-- Replies that no later adapter is trained on, because they knew a memory that was forgotten.
+CREATE TABLE withheld (
+    reply_id TEXT PRIMARY KEY REFERENCES message(id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+INSERT INTO withheld SELECT DISTINCT reply_id FROM shown WHERE memory_id NOT IN (SELECT id FROM memory);
+
+-- Derived and not stored, so that no way of deleting can leave it behind: what an adapter was trained on
+-- and the home no longer has, or has withheld since.
+CREATE VIEW forgotten AS
+    SELECT adapter, kind, of_id FROM lineage WHERE
+        (kind = 'feedback' AND NOT EXISTS (SELECT 1 FROM feedback WHERE id = of_id))
+        OR (kind = 'memory' AND NOT EXISTS (SELECT 1 FROM memory WHERE id = of_id))
+        OR (kind = 'reply' AND (NOT EXISTS (SELECT 1 FROM message WHERE id = of_id)
+            OR EXISTS (SELECT 1 FROM withheld WHERE reply_id = of_id)));
+
+-- What was deleted here and may still lie elsewhere: in the write-ahead log, in the vector index.
+CREATE TABLE unfinished (what TEXT PRIMARY KEY CHECK (what IN ('log', 'index'))) STRICT, WITHOUT ROWID;
+CREATE TRIGGER rating_forgotten AFTER DELETE ON feedback BEGIN
+    INSERT OR IGNORE INTO unfinished VALUES ('log');
+END;
+CREATE TRIGGER conversation_forgotten AFTER DELETE ON conversation BEGIN
+    INSERT OR IGNORE INTO unfinished VALUES ('log');
+END;
+CREATE TRIGGER memory_forgotten AFTER DELETE ON memory BEGIN
+    INSERT OR IGNORE INTO unfinished VALUES ('log'), ('index');
+END;
+"""
+
 MIGRATIONS = (
     Migration("memory-0001-journal", JOURNAL),
     Migration("memory-0002-facts", FACTS),
     Migration("memory-0003-card", CARD),
+    Migration("memory-0004-forget", FORGETTING),
 )

@@ -19,6 +19,7 @@ from memory.errors import AttuneError
 
 T = TypeVar("T")
 BATCH = 64
+MOVED = 1_000
 
 
 class IndexError_(AttuneError):
@@ -53,6 +54,23 @@ class VectorIndex:
         """Ids that are not there are skipped."""
         if ids:
             self._do(lambda c: c.delete(ids=list(ids)), writes=True)
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """Like `remove`, but no vector stays behind in the files: Chroma keeps what was removed in its
+        queue, and the text can be guessed from a vector (arXiv 2310.06816). The others move to new files.
+        """
+        with self._lock:
+            found = self._do(lambda c: c.get(include=["embeddings"]))
+            gone = set(ids)
+            left = [
+                (one, [float(value) for value in vector])
+                for one, vector in zip(found["ids"], found["embeddings"], strict=True)
+                if one not in gone
+            ]
+            self._wipe()
+            for start in range(0, len(left), MOVED):
+                some = left[start : start + MOVED]
+                self._store([one for one, _ in some], [vector for _, vector in some])
 
     def query(self, text: str, k: int) -> list[tuple[str, float]]:
         """The k nearest ids with their cosine similarity in [-1, 1], nearest first."""

@@ -1,0 +1,168 @@
+"""Ratings from before a change of taste fade, and no others do."""
+
+import itertools
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memory.card_model import FEATURES, Observation, has, learn
+from memory.database import Database
+from memory.exploration import next_trial
+from memory.fading import HAZARD, PRIOR, kind_of, weighed, weights
+from memory.features import STYLES, features
+from memory.journal import Journal
+from memory.observations import Observations
+from memory.preferences import PreferenceCard
+from policies.seed.styles import PURE, render
+from tests.memory.replies import FACTS, written
+from tests.support import generation
+
+SEED = dict(zip(STYLES, PURE, strict=True))
+
+
+def seen(style: str, liked: bool, draw: random.Random | None = None) -> Observation:
+    return Observation("r", features(written(style, draw or random.Random(1))), liked)
+
+
+rated = st.lists(st.tuples(st.sampled_from(STYLES), st.booleans()), min_size=1, max_size=60)
+
+
+@settings(deadline=None)
+@given(rated)
+def test_the_newest_rating_counts_in_full_and_no_older_one_more_than_a_newer(
+    replies: list[tuple[str, bool]],
+) -> None:
+    found = weights([seen(*reply) for reply in replies])
+    assert found == sorted(found)
+    assert found[-1] == pytest.approx(1.0)
+    assert min(found) >= 0
+
+
+def evidence(replies: list[Observation]) -> float:
+    """Probability of these thumbs under one taste: a Beta-Bernoulli for each kind."""
+    kinds: dict[object, list[bool]] = {}
+    for one in replies:
+        kinds.setdefault(kind_of(one.shows), []).append(one.liked)
+
+    def log_beta(a: float, b: float) -> float:
+        return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+    return math.exp(
+        sum(
+            log_beta(PRIOR + sum(thumbs), PRIOR + len(thumbs) - sum(thumbs)) - log_beta(PRIOR, PRIOR)
+            for thumbs in kinds.values()
+        )
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from(STYLES[:3]), st.booleans()), min_size=1, max_size=8))
+def test_the_weights_are_those_of_all_histories_of_changes(replies: list[tuple[str, bool]]) -> None:
+    given_ = [seen(*reply) for reply in replies]
+    last = [0.0] * len(given_)
+    for changes in itertools.product((False, True), repeat=len(given_) - 1):
+        starts = [0, *[at + 1 for at, changed in enumerate(changes) if changed]]
+        parts = [given_[a:b] for a, b in zip(starts, [*starts[1:], len(given_)], strict=True)]
+        prior = math.prod(HAZARD if changed else 1 - HAZARD for changed in changes)
+        last[starts[-1]] += prior * math.prod(map(evidence, parts))
+    exact = [sum(last[: at + 1]) / sum(last) for at in range(len(last))]
+    assert weights(given_) == pytest.approx(exact, abs=1e-3)
+
+
+def test_what_was_liked_and_is_not_any_more_fades_within_a_few_ratings() -> None:
+    steady = [seen("brief", True)] * 24
+    assert min(weights(steady)) > 0.8
+    for turned, faded in ((1, False), (4, True), (8, True)):
+        found = weights(steady + [seen("brief", False)] * turned)
+        assert (found[0] < 0.5) is faded
+        assert found[24] > 0.9
+
+
+def test_another_mix_of_replies_is_no_other_taste() -> None:
+    draw = random.Random(3)
+    early = [seen(draw.choice(STYLES), False, draw) for _ in range(30)]
+    early = [Observation("r", one.shows, has("formal", one.shows)) for one in early]
+    # the card learned it, and later on it was struck: what is said changes, what is liked does not
+    learned = [seen("formal", True, draw) for _ in range(30)]
+    struck = [seen("brief", False, draw) for _ in range(15)]
+    assert min(weights(early + learned + struck)) > 0.5
+
+
+def test_a_long_steady_taste_stays_on_the_card_though_thumbs_are_wrong() -> None:
+    held = checked = 0
+    for number, taste in enumerate(STYLES):
+        draw = random.Random(number)
+        replies = []
+        for at in range(200):
+            style = draw.choice(STYLES) if at < 10 or draw.random() < 0.05 else taste
+            shows = features(render(FACTS, SEED[style], draw))
+            replies.append(Observation("r", shows, has(taste, shows) is not (draw.random() < 0.1)))
+            if at >= 40 and at % 20 == 0:
+                checked += 1
+                held += learn(weighed(replies))[taste].chosen
+    assert held / checked >= 0.95
+
+
+def followed(first: str, then: str, seed: int, ratings: int, turn: int = 32) -> list[bool]:
+    """Whether the right line stands on the card before each rating, of a person who turns to `then`."""
+    draw = random.Random(f"{first}/{then}/{seed}")
+    replies: list[Observation] = []
+    right = []
+    for at in range(ratings):
+        held = weighed(replies)
+        found = learn(held)
+        card = [feature for feature in FEATURES if found[feature].chosen]
+        trial = next_trial(held, found, card) if held else None
+        taste = first if at < turn else then
+        right.append(taste in card)
+        asked = [style for style in (*card, trial) if style in STYLES]
+        style = draw.choice(asked) if asked and draw.random() < 0.95 else draw.choice(STYLES)
+        shows = features(render(FACTS, SEED[style], draw))
+        replies.append(Observation("r", shows, has(taste, shows), trial))
+    return right
+
+
+def test_a_taste_that_turns_is_followed_within_24_ratings_and_the_first_one_within_8() -> None:
+    turns = [(first, STYLES[(at + step) % 5]) for at, first in enumerate(STYLES) for step in (1, 2)]
+    runs = [followed(first, then, 0, 57) for first, then in turns]
+    assert sum(run[8] for run in runs) / len(runs) >= 0.9
+    assert sum(run[31] for run in runs) / len(runs) >= 0.95
+    assert sum(run[32 + 16] for run in runs) / len(runs) >= 0.85
+    assert sum(run[32 + 24] for run in runs) / len(runs) >= 0.95
+
+
+def rate(journal: Journal, style: str, draw: random.Random, value: int) -> None:
+    asked = journal.add_user(journal.start_conversation().id, None, "Tell me about the moon.")
+    said = journal.add_reply(asked.conversation_id, asked.id, written(style, draw), generation())
+    journal.rate(said.id, value)
+
+
+def test_the_card_of_a_home_says_how_many_ratings_no_longer_count(db: Database, journal: Journal) -> None:
+    card, draw = PreferenceCard(db, journal), random.Random(5)
+    for style in STYLES * 3:
+        rate(journal, style, draw, 1 if style == "formal" else -1)
+    for _ in range(12):
+        rate(journal, "formal", draw, 1)
+    assert [line.feature for line in card.lines() if line.active] == ["formal"]
+    assert "no longer count" not in card.line("formal").summary
+    assert min(Observations(journal).weights().values()) > 0.5
+    for _ in range(8):
+        rate(journal, "formal", draw, -1)
+    assert not card.line("formal").active
+    assert card.line("formal").summary.startswith("0 of ")
+    assert card.line("formal").summary.endswith("older ratings no longer count")
+    assert sorted(Observations(journal).weights().values())[0] < 0.5
+
+
+def test_a_thumb_that_is_given_anew_is_a_new_rating(journal: Journal) -> None:
+    draw = random.Random(6)
+    for _ in range(20):
+        rate(journal, "brief", draw, 1)
+    for feedback in journal.feedback()[:8]:
+        journal.rate(feedback.reply_id, -1)
+    judged = Observations(journal).all()
+    assert [one.liked for one in judged] == [True] * 12 + [False] * 8
+    assert [one.holds for one in judged] == [False] * 12 + [True] * 8
