@@ -1,29 +1,36 @@
-"""`attune/Conversation-v0`: a simulated person asks, the agent replies, the person may give a thumb.
+"""`attune/Conversation-v0`: a simulated person asks, the agent replies, the person may answer to that.
 
-S  The prompt that was just asked, the prompts still to come, and the person: a taste, a noise, a rate
-   and a seed. Only the prompt is observed; the taste is hidden, and is to be learned from the thumbs.
-A  The reply: any text of up to REPLY_LENGTH characters.
+S  The prompt that was just asked, the prompts still to come, the count of replies so far, and the
+   person (env/people.py): a taste, a noise, a rate, a habit, a drift and a seed. Only the prompt is
+   observed, a text of up to PROMPT_LENGTH characters; the taste is hidden, and is to be learned.
+A  The reply: any text of up to REPLY_LENGTH characters. Both spaces are `AnyText`.
 P  The next prompt follows in an order shuffled once per episode by the seed; after the last one they
    start over. It does not depend on the reply, so one step is a contextual bandit; an episode is what
-   a policy that learns while it talks can use. The person never leaves: `terminated` is always False,
-   and the TimeLimit that gymnasium.make adds (40 steps) truncates.
-R  `rewards.thumb` of the person's thumb: +1, -1, or 0 when none is given.
+   a policy that learns while it talks can use. With a drift the taste changes at step `drift_at`. The
+   person never leaves: `terminated` is always False, and the TimeLimit that gymnasium.make adds
+   (40 steps) truncates.
+R  `rewards.response` of what the person did: +1 or -1 for a thumb; for someone who edits, 1 for a
+   reply that was read and left as it is, and less the more of it was changed; 0 for nothing.
 
-`info` of a step carries {"verdict": 1 | -1 | 0, "satisfied": bool}: what was rated, and the truth
-behind it without noise, for measuring only. Equal seeds and actions give equal episodes.
+`info` of a step carries {"verdict": 1 | -1 | 0, "satisfied": bool}: the thumb, and the truth behind it
+without noise, for measuring only. "edit" and "why" (str) are there when the person wrote one. `info` of
+a reset carries {"name": str}, what the person is called. Equal seeds and actions give equal episodes.
 """
 
 from __future__ import annotations
 
-import string
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
 
 from env import rewards
-from env.people import Person, Taste
+from env.any_text import AnyText
+from env.people import AnyTaste, Habit, Person
 from memory.features import STYLES
+
+__all__ = ["ENV_ID", "PROMPT_LENGTH", "REPLY_LENGTH", "AnyText", "ConversationEnv"]
 
 ENV_ID = "attune/Conversation-v0"
 PROMPT_LENGTH = 4_000
@@ -31,41 +38,26 @@ REPLY_LENGTH = 20_000
 POOL = 200
 
 
-class AnyText(gymnasium.spaces.Text):
-    """Every string of at most `max_length` characters, in any script. Samples are printable ASCII.
-
-    gymnasium's Text must list its characters; Unicode has a million, and people and models use them.
-    """
-
-    def __init__(self, max_length: int) -> None:
-        super().__init__(max_length, min_length=0, charset=frozenset(string.printable))
-
-    def contains(self, x: Any) -> bool:
-        return isinstance(x, str) and len(x) <= self.max_length
-
-    def __repr__(self) -> str:
-        return f"AnyText({self.max_length})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AnyText) and other.max_length == self.max_length
-
-
 class ConversationEnv(gymnasium.Env[str, str]):
     """See the module. `taste` None draws one of the five styles at each reset.
 
-    `prompts` replaces the POOL everyday prompts of `split` ("train" or "held_out") of env.skills.
+    `prompts` replaces the POOL everyday prompts of `split` ("train" or "held_out") of env.skills;
+    `then`, `drift_at` and `habit` are those of `env.people.Person`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium's own)
 
     def __init__(
         self,
-        taste: str | Taste | None = None,
+        taste: AnyTaste | None = None,
         noise: float = 0.0,
         rate: float = 1.0,
         prompts: Sequence[str] | None = None,
         split: str = "train",
         render_mode: str | None = None,
+        then: AnyTaste | None = None,
+        drift_at: int | None = None,
+        habit: Habit = "thumbs",
     ) -> None:
         if prompts is None:
             from env.skills.probes import everyday_prompts
@@ -76,13 +68,13 @@ class ConversationEnv(gymnasium.Env[str, str]):
         self.observation_space = AnyText(PROMPT_LENGTH)
         self.action_space = AnyText(REPLY_LENGTH)
         self.render_mode = render_mode
-        self._taste, self._noise, self._rate = taste, noise, rate
+        self._taste = taste
         self._pool = tuple(prompt[:PROMPT_LENGTH] for prompt in prompts)
         self._order: list[int] = []
         self._turn = 0
         self._shown = ""
         # a wrong taste, noise or rate is told here, not at the first reset
-        self._person = Person(taste or STYLES[0], noise, rate)
+        self._person = Person(taste or STYLES[0], noise, rate, then=then, drift_at=drift_at, habit=habit)
 
     @property
     def person(self) -> Person:
@@ -97,10 +89,10 @@ class ConversationEnv(gymnasium.Env[str, str]):
         who = int(self.np_random.integers(2**31))
         drawn = STYLES[int(self.np_random.integers(len(STYLES)))]
         self._order = [int(i) for i in self.np_random.permutation(len(self._pool))]
-        self._person = Person(self._taste or drawn, self._noise, self._rate, who)
+        self._person = replace(self._person, taste=self._taste or drawn, seed=who)
         self._turn = 0
         self._shown = f"> {self._prompt}\n"
-        return self._prompt, {}
+        return self._prompt, {"name": self._person.name}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Reply with `action` to the prompt last observed; the next prompt comes back."""
@@ -108,12 +100,17 @@ class ConversationEnv(gymnasium.Env[str, str]):
             raise gymnasium.error.ResetNeeded("Call reset() before step(): nobody has asked anything yet.")
         if not isinstance(action, str):
             raise TypeError(f"A reply is a str, not {type(action).__name__}.")
-        verdict = self._person.judge(self._prompt, action)
-        info = {"verdict": verdict or 0, "satisfied": self._person.satisfied(action)}
+        person, turn = self._person, self._turn
+        did = person.respond(self._prompt, action, turn)
+        satisfied = person.satisfied(action, self._prompt, turn)
+        info: dict[str, Any] = {"verdict": did.value or 0, "satisfied": satisfied}
+        info |= {key: text for key, text in (("edit", did.edit), ("why", did.why)) if text is not None}
+        # someone who edits and let it stand has left it untouched
+        after = action if did.read and did.edit is None else did.edit
         self._turn += 1
-        mark = {1: "[+]", -1: "[-]", 0: "[ ]"}[verdict or 0]
+        mark = "[e]" if did.edit is not None else {1: "[+]", -1: "[-]", 0: "[ ]"}[did.value or 0]
         self._shown = f"{action} {mark}\n> {self._prompt}\n"
-        return self._prompt, rewards.thumb(verdict), False, False, info
+        return self._prompt, rewards.response(did.value, action, after), False, False, info
 
     def render(self) -> str | None:
         """The last reply with its thumb and the prompt that followed, with `render_mode="ansi"`."""

@@ -18,7 +18,7 @@ from memory.card_texts import card_block
 from memory.journal import Journal
 from memory.records import Generation
 
-Source = Literal["thumb", "edit", "pick", "siblings"]
+Source = Literal["thumb", "edit", "pick", "siblings", "hindsight"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Unpaired:
-    """One reply that was liked (`label` True) or disliked."""
+    """One reply that was liked (`label` True) or disliked, and `why`, where the owner said so."""
 
     prompt: Prompt
     completion: Reply
@@ -63,6 +63,7 @@ class Unpaired:
     created_at: float
     feedback_ids: tuple[str, ...]
     source: Source = "thumb"
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Pair:
     rejected_id: str | None = None
 
 
-Row = TypeVar("Row", Unpaired, Pair)
+Row = TypeVar("Row", bound=Unpaired | Pair)
 
 
 def rows(journal: Journal) -> tuple[list[Unpaired], list[Pair]]:
@@ -241,6 +242,7 @@ def _thumb(signal: Signal) -> Unpaired:
         conversation_id=signal.reply.conversation_id,
         created_at=signal.feedback.created_at,
         feedback_ids=(signal.feedback.id,),
+        why=signal.feedback.why,
     )
 
 

@@ -2,13 +2,15 @@
 
 The state is the exact chat list that was shown to the policy, the action is its reply, the reward is
 what the owner thought of it, and the next state is the prompt of the reply that followed on the same
-branch (None where the conversation stops). Text only: no tokens and no model.
+branch (None where the conversation stops). Text only: no tokens and no model. `env.replay` plays the
+episodes through gymnasium.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from env import rewards
@@ -20,7 +22,10 @@ State = tuple[dict[str, Any], ...]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One reply on one branch. `reward` is +1, -1, or 0 for a reply that nobody judged."""
+    """One reply on one branch. `reward` lies in [-1, 1]; 0 for a reply that nobody judged.
+
+    `prompt` is what the reply answers as it was written: a question, or the result of a tool.
+    """
 
     state: State
     action: str
@@ -28,6 +33,7 @@ class Step:
     next_state: State | None
     reply: Message
     generation: Generation
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +50,18 @@ class Signal:
 def episode(journal: Journal, leaf_id: str) -> tuple[Step, ...]:
     """The branch that ends at message `leaf_id`, as steps in the order they were said.
 
-    Rewards are effective thumbs (the latest one that was not taken back).
+    A reward is the effective thumb (the latest one that was not taken back); without one it is what the
+    newest edit or pick says of the reply (see `env.rewards`).
     """
-    replies = [m for m in journal.path(leaf_id) if m.role == "assistant"]
-    generations = [journal.generation(reply.id) for reply in replies]
-    return tuple(
-        Step(
-            state=tuple(generation.messages),
-            action=reply.content,
-            reward=_thumb(journal.effective(reply.id)),
-            next_state=tuple(generations[at + 1].messages) if at + 1 < len(replies) else None,
-            reply=reply,
-            generation=generation,
-        )
-        for at, (reply, generation) in enumerate(zip(replies, generations, strict=True))
-    )
+    return _steps(journal, leaf_id, _judged(journal))
+
+
+def episodes(journal: Journal) -> Iterator[tuple[Step, ...]]:
+    """Every branch of every conversation, oldest first; what branches share is in each of them."""
+    judged = _judged(journal)
+    for conversation in reversed(journal.conversations(limit=-1)):
+        for leaf_id in _last_replies(journal.messages(conversation.id)):
+            yield _steps(journal, leaf_id, judged)
 
 
 def signals(journal: Journal) -> Iterator[Signal]:
@@ -76,5 +79,45 @@ def signals(journal: Journal) -> Iterator[Signal]:
             yield Signal(feedback, reply, generation)
 
 
-def _thumb(feedback: Feedback | None) -> float:
-    return rewards.thumb(None if feedback is None else feedback.value)
+def _steps(journal: Journal, leaf_id: str, judged: Mapping[str, float]) -> tuple[Step, ...]:
+    path = pairwise([None, *journal.path(leaf_id)])
+    said = [(before, reply) for before, reply in path if reply and reply.role == "assistant"]
+    generations = [journal.generation(reply.id) for _, reply in said]
+    following = [*(tuple(generation.messages) for generation in generations[1:]), None]
+    return tuple(
+        Step(
+            state=tuple(generation.messages),
+            action=reply.content,
+            reward=judged.get(reply.id, 0.0),
+            next_state=then,
+            reply=reply,
+            generation=generation,
+            prompt=before.content if before else "",
+        )
+        for (before, reply), generation, then in zip(said, generations, following, strict=True)
+    )
+
+
+def _judged(journal: Journal) -> dict[str, float]:
+    """Reply id -> reward, of all replies that something was said about."""
+    thumbs, others = {}, {}
+    for event, reply in journal.signals():
+        if event.kind == "thumb":
+            thumbs[reply.id] = rewards.thumb(event.value)
+            continue
+        others[reply.id] = rewards.reward(event, reply.id, reply.content)
+        if event.other_id:
+            others[event.other_id] = rewards.reward(event, event.other_id)
+    return others | thumbs
+
+
+def _last_replies(messages: Sequence[Message]) -> list[str]:
+    """Ids of the replies of a tree that no other reply follows, oldest first; `messages` oldest first."""
+    followed: set[str | None] = set()
+    found = []
+    for message in reversed(messages):
+        if message.role == "assistant" and message.id not in followed:
+            found.append(message.id)
+        if message.role == "assistant" or message.id in followed:
+            followed.add(message.parent_id)
+    return found[::-1]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from difflib import SequenceMatcher
 
-from memory.features import WORD
+from memory.features import BULLET, EMOJI, WORD
 from memory.records import Feedback
+
+# What an edit may change: the words, and the marks that give a reply its looks and its tone.
+TOKEN = re.compile(rf"{WORD.pattern}|{EMOJI.pattern}|[!?]")
 
 
 def thumb(value: int | None) -> float:
@@ -18,16 +22,24 @@ def thumb(value: int | None) -> float:
 def edit(before: str, after: str) -> float:
     """What an edit says of the reply it replaced: 1 for an untouched one, -1 for one written anew.
 
-    2 r - 1, where r in [0, 1] is the share of words kept (2 M / T of `difflib.SequenceMatcher`). That
+    2 r - 1, where r in [0, 1] is the share of words and marks kept (2 M / T of `difflib.SequenceMatcher`).
+    Marks are list markers, emoji, "!" and "?": a reply that was only put into a list is not untouched. That
     the size of an edit measures displeasure is the idea of PRELUDE (Gao et al. 2024, arXiv 2404.15269).
     """
-    old, new = WORD.findall(before.casefold()), WORD.findall(after.casefold())
-    return 2.0 * SequenceMatcher(None, old, new, autojunk=False).ratio() - 1.0
+    return 2.0 * SequenceMatcher(None, _tokens(before), _tokens(after), autojunk=False).ratio() - 1.0
 
 
 def pick(reply_id: str, chosen_id: str) -> float:
     """A pick between two siblings: 1 for the one that was chosen, -1 for the other."""
     return 1.0 if reply_id == chosen_id else -1.0
+
+
+def response(value: int | None, before: str, after: str | None) -> float:
+    """What a person did about the reply `before`: the thumb if there is one, else what `after` made of it.
+
+    `after` is None if they left no version of it: without a thumb that is 0, like every silence.
+    """
+    return thumb(value) if value or after is None else edit(before, after)
 
 
 def reward(event: Feedback, reply_id: str, reply_text: str = "") -> float:
@@ -42,3 +54,13 @@ def reward(event: Feedback, reply_id: str, reply_text: str = "") -> float:
     if event.kind == "edit":
         return edit(reply_text, event.text or "")
     return thumb(event.value)
+
+
+def _tokens(text: str) -> list[str]:
+    """Case and stops are no change of words. A marked line starts with one token for its marker."""
+    found: list[str] = []
+    for line in text.casefold().splitlines():
+        marked = BULLET.match(line)
+        found += ["\u2022"] if marked else []
+        found += TOKEN.findall(line)
+    return found

@@ -34,11 +34,13 @@ def run(
     workers: int,
     ticked: Callable[[int], None],
     cancelled: Callable[[], bool],
+    finished: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
     """`task(job, tick, cancelled)` for every job, in `workers` processes; results in the order of jobs.
 
-    `task` and its results must be picklable. `ticked` hears, in this process, how many ticks all tasks
-    made so far. Raises what a task raised, BenchCancelled, or BenchError if a process died.
+    `task` and its results must be picklable. In this process, `ticked` hears how many ticks all tasks
+    made so far, and `finished` each result as soon as it is there. Raises what a task raised,
+    BenchCancelled, or BenchError if a process died.
     """
     context = multiprocessing.get_context("spawn")
     ticks, stop = context.Value("q", 0), context.Event()
@@ -51,7 +53,7 @@ def run(
         while waiting:
             done, waiting = wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_EXCEPTION)
             for future in done:
-                future.result()
+                finished(future.result())
             if cancelled():
                 raise BenchCancelled
             ticked(ticks.value)

@@ -48,6 +48,12 @@ def states_facts_of(topic: Topic) -> Grade:
     return grade
 
 
+def mentions_topic(topic: Topic) -> Grade:
+    """Names `topic` in any case: all that can be asked of a model whose facts are not ours."""
+    pattern = re.compile("|".join(rf"\b{re.escape(name)}" for name in topic.names), re.IGNORECASE)
+    return lambda text: pattern.search(text) is not None
+
+
 def follows(wanted: Sequence[str]) -> Grade:
     """Every feature of memory.features named in `wanted` is there."""
     return lambda text: all(getattr(features(text), name) for name in wanted)

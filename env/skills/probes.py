@@ -50,10 +50,15 @@ class SkillProbe:
 
 def everyday_prompts(split: str, n: int, seed: int) -> list[str]:
     """`n` questions about everyday topics. "train" and "held_out" share no phrasing and no topic."""
+    return [question for _, question in everyday_topics(split, n, seed)]
+
+
+def everyday_topics(split: str, n: int, seed: int) -> list[tuple[Topic, str]]:
+    """`everyday_prompts`, each with the topic that it asks about."""
     rng = random.Random(f"{split}/{seed}")
     mine = [t for i, t in enumerate(topics()) if (i % 2 == 0) == (split == "train")]
     order = [mine[i % len(mine)] for i in range(n)] if n > len(mine) else rng.sample(mine, n)
-    return [rng.choice(phrasing.TOPIC[split]).format(t=rng.choice(topic.names)) for topic in order]
+    return [(topic, rng.choice(phrasing.TOPIC[split]).format(t=rng.choice(topic.names))) for topic in order]
 
 
 def probes(skill: str, n: int, seed: int) -> list[SkillProbe]:

@@ -63,6 +63,15 @@ class Scripted:
     def replies(self, asked, seed: int) -> list[str]:
         return [REPLY[self.learnt or STYLES[number % 5]] for number in range(len(asked))]
 
+    def edit(self, reply_id: str, text: str) -> None:
+        self.ratings += 1
+
+    def factual_answers(self) -> list[str]:
+        return ["true", "true", "agrees" if self.arm == "all" and self.learnt else "true"]
+
+    def verdicts(self) -> dict[str, int]:
+        return {"promoted": self.updates}
+
     def skill_score(self) -> float:
         return 0.72 if self.arm == "all" else 0.8
 

@@ -2,9 +2,11 @@ import subprocess
 import sys
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from env.any_text import AnyText
 from env.conversation import ENV_ID, REPLY_LENGTH
 from memory.features import STYLES
 
@@ -25,7 +27,15 @@ def make():
         env.close()
 
 
-@pytest.mark.parametrize("settings", [{}, {"taste": "brief", "noise": 0.3, "rate": 0.5}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"taste": "brief", "noise": 0.3, "rate": 0.5},
+        {"taste": "lists_for_how_to", "then": "formal", "drift_at": 1, "habit": "edits"},
+        {"habit": "says_why"},
+    ],
+)
 def test_gymnasium_finds_nothing_wrong(make, settings):
     check_env(make(**settings).unwrapped)  # warnings are errors here
 
@@ -135,3 +145,85 @@ def test_wrong_use_is_told(make):
     env.reset(seed=1)
     with pytest.raises(TypeError, match="not int"):
         env.step(3)
+
+
+def test_who_edits_rewards_what_they_left_and_how_much(make):
+    env = make(taste="brief", habit="edits")
+    env.reset(seed=4)
+    assert env.step(BRIEF)[1:] == (1.0, False, False, {"verdict": 0, "satisfied": True})
+    _, reward, _, _, info = env.step(LONG)
+    assert info == {"verdict": 0, "satisfied": False, "edit": "It is so and it was so."}
+    assert -1.0 < reward < 0.0
+
+
+def test_an_editor_who_does_not_bother_says_nothing(make):
+    env = make(taste="brief", habit="edits", rate=0.0)
+    env.reset(seed=4)
+    assert [env.step(text)[1] for text in (BRIEF, LONG)] == [0.0, 0.0]
+
+
+def test_why_is_told_with_the_thumb(make):
+    env = make(taste="brief", habit="says_why", render_mode="ansi")
+    env.reset(seed=4)
+    assert env.step(LONG)[4]["why"]
+    assert "why" not in env.step(BRIEF)[4]
+    assert "[+]" in env.render()
+
+
+def test_the_taste_drifts_at_its_step_of_every_episode(make):
+    env = make(taste="brief", then="detailed", drift_at=2)
+    for seed in (1, 2):
+        env.reset(seed=seed)
+        assert [env.step(BRIEF)[1] for _ in range(4)] == [1.0, 1.0, -1.0, -1.0]
+
+
+def test_a_reset_tells_what_the_person_is_called(make):
+    env = make(taste="uses_my_name")
+    _, info = env.reset(seed=1)
+    assert env.step(f"Hello, {info['name']}.")[1] == 1.0
+
+
+UNICODE = ["Was ist 你好 🌱?", "\ud800 naïve", ""]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_vectors_of_conversations_are_the_same_as_single_ones(make, mode):
+    alone = [make(prompts=UNICODE, taste="brief", max_episode_steps=3) for _ in range(2)]
+    vector = gymnasium.make_vec(
+        ENV_ID, num_envs=2, vectorization_mode=mode, prompts=UNICODE, taste="brief", max_episode_steps=3
+    )
+    vector = gymnasium.wrappers.vector.RecordEpisodeStatistics(vector)
+    try:
+        prompts, _ = vector.reset(seed=[5, 6])
+        assert prompts == tuple(env.reset(seed=seed)[0] for env, seed in zip(alone, (5, 6), strict=True))
+        for _ in range(3):
+            replies = (BRIEF, LONG)
+            prompts, rewards, terminated, truncated, info = vector.step(replies)
+            steps = [env.step(reply) for env, reply in zip(alone, replies, strict=True)]
+            assert prompts == tuple(step[0] for step in steps)
+            assert rewards.tolist() == [step[1] for step in steps]
+            assert truncated.tolist() == [step[3] for step in steps]
+            assert info["verdict"].tolist() == [1, -1]
+        assert terminated.tolist() == [False, False]
+        assert info["episode"]["r"].tolist() == [3.0, -3.0]
+    finally:
+        vector.close()
+
+
+def test_episode_statistics_and_a_time_limit_wrap_it(make):
+    env = gymnasium.wrappers.TimeLimit(make(taste="brief", max_episode_steps=50).unwrapped, 2)
+    env = gymnasium.wrappers.RecordEpisodeStatistics(env)
+    env.reset(seed=1)
+    env.step(BRIEF)
+    _, _, terminated, truncated, info = env.step(LONG)
+    assert (terminated, truncated) == (False, True)
+    assert (info["episode"]["r"], info["episode"]["l"]) == (0.0, 2)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "naïve 你好 🌱\n\x00", "\U0010ffff", "\ud800"])
+def test_any_text_survives_flattening(text):
+    space = AnyText(12)
+    flat = gymnasium.spaces.flatten(space, text)
+    assert flat in gymnasium.spaces.flatten_space(space)
+    assert flat.dtype == np.int32
+    assert gymnasium.spaces.unflatten(space, flat) == text

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from env import rewards
 from memory.records import Feedback
@@ -28,6 +30,8 @@ def test_a_thumb_of_two_is_refused():
         ("Cats sleep.", "Dogs bark!", -1.0),
         ("one two three four", "one two", 1 / 3),  # 2 * 2 kept of 6 words
         ("", "", 1.0),
+        ("One. Two.", "- One.\n- Two.", 1 / 3),  # 2 * 2 kept of 2 words and 4 words and markers
+        ("Cats sleep.", "Cats sleep. 😊", 0.6),
     ],
 )
 def test_an_edit_is_worth_what_it_kept(before, after, number):
@@ -47,3 +51,64 @@ def test_reward_reads_each_kind_of_event_for_the_reply_it_is_about():
     assert rewards.reward(event("edit", 1, text="new words"), "r1", "old things") == -1.0
     picked = event("pick", 1, other_id="r2")
     assert [rewards.reward(picked, reply) for reply in ("r1", "r2", "r3")] == [1.0, -1.0, 0.0]
+
+
+TEXTS = st.text(st.sampled_from("ab cd.!?-*\n1😊"), max_size=40) | st.text(max_size=40)
+IDS = st.sampled_from(["r1", "r2", "r3"])
+EVENTS = (
+    st.builds(lambda value: event("thumb", value), st.sampled_from([-1, 0, 1]))
+    | st.builds(lambda text: event("edit", 1, text=text), TEXTS)
+    | st.builds(lambda other: event("pick", 1, other_id=other), st.sampled_from(["r2", "r3"]))
+)
+
+
+@settings(deadline=None)
+@given(before=TEXTS, after=TEXTS)
+def test_an_edit_is_worth_at_most_what_leaving_it_is(before, after):
+    assert -1.0 <= rewards.edit(before, after) <= 1.0
+    assert rewards.edit(before, before) == 1.0
+    assert rewards.edit(before, before.upper().lower()) <= 1.0
+
+
+@settings(deadline=None)
+@given(words=st.lists(st.sampled_from(["one", "two", "three", "four"]), min_size=1), kept=st.integers(0, 30))
+def test_keeping_more_words_is_worth_more(words, kept):
+    more, less = " ".join(words[: kept + 1]), " ".join(words[:kept])
+    assert rewards.edit(" ".join(words), less) <= rewards.edit(" ".join(words), more)
+
+
+@settings(deadline=None)
+@given(one=IDS, other=IDS, first=st.booleans())
+def test_a_pick_is_antisymmetric(one, other, first):
+    chosen = one if first else other
+    if one != other:
+        assert rewards.pick(one, chosen) == -rewards.pick(other, chosen)
+    assert abs(rewards.pick(one, chosen)) == 1.0
+
+
+@settings(deadline=None)
+@given(told=EVENTS, reply_id=IDS, text=TEXTS)
+def test_every_reward_lies_between_minus_one_and_one(told, reply_id, text):
+    worth = rewards.reward(told, reply_id, text)
+    assert -1.0 <= worth <= 1.0
+    assert worth == 0.0 or reply_id in (told.reply_id, told.other_id)
+
+
+@settings(deadline=None)
+@given(other=st.sampled_from(["r2", "r3"]))
+def test_what_a_pick_gives_the_one_it_takes_from_the_other(other):
+    picked = event("pick", 1, other_id=other)
+    assert rewards.reward(picked, "r1") + rewards.reward(picked, other) == 0.0
+
+
+@settings(deadline=None)
+@given(value=st.sampled_from([None, -1, 0, 1]), before=TEXTS, after=st.none() | TEXTS)
+def test_a_thumb_says_more_than_an_edit_and_silence_says_nothing(value, before, after):
+    worth = rewards.response(value, before, after)
+    assert -1.0 <= worth <= 1.0
+    if value:
+        assert worth == value
+    elif after is None:
+        assert worth == 0.0
+    else:
+        assert worth == rewards.edit(before, after)
