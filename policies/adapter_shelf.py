@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -11,10 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memory import erase
 from policies.adapter_files import CONFIG, META, WEIGHTS
 
 VERSION = re.compile(r"v([1-9]\d*)")
 INCOMING = re.compile(r"\.incoming-(\d+)-")
+log = logging.getLogger("attune.adapters")
 
 
 class AdapterShelf:
@@ -44,6 +47,13 @@ class AdapterShelf:
         """Let the staged copy be `version`, durably."""
         os.rename(incoming, self.folder / version)
         _sync(self.folder)
+
+    def erase(self, path: Path) -> None:
+        """Overwrite and delete a folder of this shelf; what cannot be deleted now stays for a later sweep."""
+        try:
+            erase.folder(path)
+        except OSError as error:
+            log.warning("%s could not be deleted: %s", path, error)
 
     def numbers(self) -> list[int]:
         """Of all folders that look like a version, with a row or without."""

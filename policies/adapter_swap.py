@@ -10,6 +10,8 @@ layers of their own, peft's wrapped model speaks instead.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 COPY_BYTES = 10**9
 NAME = "default"
+BASE = "__base__"  # peft's name for a row without an adapter
 
 
 class AdapterSlot:
@@ -30,11 +33,12 @@ class AdapterSlot:
         self._base_sha256 = base_sha256
         self._pristine: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._wrapped: Any = None
+        self._mixed: Any = None
         self.sha256: str | None = None
 
     @property
     def served(self) -> Any:
-        return self._model if self._wrapped is None else self._wrapped
+        return self._mixed or self._wrapped or self._model
 
     def put(self, folder: Path) -> None:
         """Serve the adapter in `folder`, whose digest is then `sha256`.
@@ -72,8 +76,63 @@ class AdapterSlot:
         self._pristine = []
         self.sha256 = None
 
-    def _load(self, folder: Path) -> Any:
-        """peft's model around ours, its LoRA tensors compared with the file's; raises AdapterError."""
+    @contextmanager
+    def without(self) -> Iterator[None]:
+        """The model that was given is the base inside, bit for bit; what is served is put back after it."""
+        from policies.learners.heads import adapters_off
+
+        with self._unmerged(), adapters_off(self._model):
+            yield
+
+    @contextmanager
+    def _unmerged(self) -> Iterator[None]:
+        """The weights as they were loaded, for as long as this lasts; nothing is copied."""
+        served = [(weight, weight.data) for weight, _ in self._pristine]
+        for weight, kept in self._pristine:
+            weight.data = kept
+        try:
+            yield
+        finally:
+            for weight, values in served:
+                weight.data = values
+
+    @contextmanager
+    def mixing(self, folders: Sequence[Path | None]) -> Iterator[list[str]]:
+        """Serve several adapters at once; yields peft's name of each, for `adapter_names` (None: the base).
+
+        Every side is loaded from its file and none is merged, so that no side is rounded in another way
+        than the others. What was served before comes back bit for bit. Raises AdapterError where an adapter
+        is unsound or, as DoRA, cannot stand beside another in one batch.
+        """
+        for folder in folders:
+            if folder is not None:
+                check_folder(folder, self._base_sha256)
+        names: dict[Path, str] = {}
+        with self._unmerged():
+            try:
+                self._mixed = self._wrapped
+                for folder in folders:
+                    if folder is not None and folder not in names:
+                        names[folder] = f"side{len(names)}"
+                        self._mixed = self._load(folder, names[folder], self._mixed)
+                if self._mixed is not None:
+                    _check_plain(self._mixed, list(names.values()))
+                yield [BASE if folder is None else names[folder] for folder in folders]
+            finally:
+                mixed, self._mixed = self._mixed, None
+                if self._wrapped is not None:
+                    for name in set(names.values()) & set(self._wrapped.peft_config):
+                        self._wrapped.delete_adapter(name)
+                else:
+                    if mixed is not None:
+                        mixed.unload()
+                    self._unwrap()
+
+    def _load(self, folder: Path, name: str = NAME, beside: Any = None) -> Any:
+        """peft's model around ours, its LoRA tensors compared with the file's; raises AdapterError.
+
+        `beside` is such a model already, which then holds this adapter as well.
+        """
         from peft import PeftModel, get_peft_model_state_dict
         from safetensors.torch import load_file
 
@@ -81,9 +140,13 @@ class AdapterSlot:
             with warnings.catch_warnings():
                 # transformers warns of a name of its own that peft still uses
                 warnings.simplefilter("ignore", FutureWarning)
-                wrapped = PeftModel.from_pretrained(self._model, str(folder), adapter_name=NAME)
+                if beside is None:
+                    wrapped = PeftModel.from_pretrained(self._model, str(folder), adapter_name=name)
+                else:
+                    wrapped = beside
+                    wrapped.load_adapter(str(folder), adapter_name=name)
             wrapped.eval()
-            loaded = get_peft_model_state_dict(wrapped, adapter_name=NAME)
+            loaded = get_peft_model_state_dict(wrapped, adapter_name=name)
         except Exception as error:
             raise AdapterError(
                 f"The adapter {folder.name} does not fit this model: choose the model that it was "
@@ -114,6 +177,17 @@ class AdapterSlot:
         for mark in ("peft_config", "_hf_peft_config_loaded"):
             if mark in self._model.__dict__:
                 delattr(self._model, mark)
+
+
+def _check_plain(mixed: Any, names: Sequence[str]) -> None:
+    """Raise AdapterError where peft would not run `names` in one batch (`LoraLayer._check_forward_args`)."""
+    from peft.tuners.lora import LoraLayer
+
+    for layer in mixed.modules():
+        if isinstance(layer, LoraLayer) and any(layer.use_dora.get(name) for name in names):
+            raise AdapterError(
+                "A DoRA adapter cannot speak in one batch with another: compare plain LoRA adapters."
+            )
 
 
 def _deltas(wrapped: Any) -> list[tuple[torch.Tensor, torch.Tensor]] | None:

@@ -2,22 +2,25 @@
 
 A folder is copied beside its place, synced and renamed before its row is committed, so a row always
 has a whole folder. A crash in between leaves a folder without a row, which is ignored and swept up
-at the next start. The log of activations only grows; the active adapter is what its replay says.
+at the next start; deleting goes the other way round. The log of activations only grows; the active
+adapter is what its replay says. What each adapter was trained on is written down with it, so that forgetting
+marks it (memory/lineage.py).
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memory import lineage
 from memory.database import Database
 from memory.records import Adapter, AdapterStatus
 from policies import weights_file
+from policies.activation_log import ActivationLog
 from policies.adapter_files import CONFIG, WEIGHTS, AdapterError, check_folder
 from policies.adapter_schema import MIGRATIONS
 from policies.adapter_shelf import VERSION, AdapterShelf
@@ -27,8 +30,9 @@ __all__ = ["AdapterError", "AdapterRegistry"]
 STATUSES = ("candidate", "promoted", "provisional", "rejected")
 # the registry has a method `list`, which would shadow the type inside the class
 Adapters = list[Adapter]
-Stack = list[int | None]
 Entries = list[dict[str, Any]]
+Versions = list[str]
+Forgotten = dict[str, dict[str, int]]
 
 
 class AdapterRegistry:
@@ -39,6 +43,7 @@ class AdapterRegistry:
 
     def __init__(self, db: Database, home: Path) -> None:
         self._db = db
+        self._log = ActivationLog(db)
         self._shelf = AdapterShelf(Path(home) / "adapters")
         self.notice: str | None = None
         self._sound: dict[str, tuple[int, int]] = {}
@@ -48,8 +53,10 @@ class AdapterRegistry:
     def add(self, folder: Path | str, meta: Mapping[str, Any]) -> Adapter:
         """Take a copy of the trained adapter in `folder` and give it the next version.
 
-        `meta`: "base", "base_sha256", "algorithm", and optionally "status" (candidate), "signals" (0)
-        and "report" ({}). Raises AdapterError when the folder is not a sound adapter.
+        `meta`: "base", "base_sha256", "algorithm", and optionally "status" (candidate), "signals" (0),
+        "report" ({}) and "trained_on" (that of the report): {"feedback": ids, "replies": ids}. Without it the
+        adapter counts as trained on everything that there is. Raises AdapterError when the folder is not a
+        sound adapter, and ForgottenMeanwhile when something that it was trained on is gone already.
         """
         source = Path(folder)
         sha256 = check_folder(source, meta["base_sha256"])
@@ -64,12 +71,13 @@ class AdapterRegistry:
             "created_at": created,
             "signals": int(meta.get("signals", 0)),
         }
-        incoming = None
+        incoming = placed = None
         try:
             incoming = self._shelf.stage(source, about)
             with self._db.transaction() as connection:
                 number = self._next_number(connection)
                 self._shelf.place(incoming, f"v{number}")
+                placed = self._shelf.folder / f"v{number}"
                 connection.execute(
                     "INSERT INTO adapters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
@@ -84,20 +92,31 @@ class AdapterRegistry:
                         json.dumps(meta.get("report", {})),
                     ),
                 )
+                self._record_lineage(f"v{number}", meta)
+            placed = None
         except OSError as error:
             raise AdapterError(
                 f"The adapter could not be stored ({error.strerror}): see that {self._shelf.folder} has room "
                 "and can be written to, then run `attune train` again."
             ) from error
         finally:
-            if incoming is not None:
-                shutil.rmtree(incoming, ignore_errors=True)
+            for left in (incoming, placed):
+                if left is not None and left.exists():
+                    self._shelf.erase(left)
         return self.get(f"v{number}")
+
+    def _record_lineage(self, version: str, meta: Mapping[str, Any]) -> None:
+        known = meta.get("trained_on") or meta.get("report", {}).get("trained_on")
+        if known:
+            lineage.record(self._db, version, known.get("feedback", ()), known.get("replies", ()))
+        else:
+            lineage.record_everything(self._db, version)
 
     def list(self, base_sha256: str | None = None) -> Adapters:
         """All adapters, oldest first; with `base_sha256`, `active` is what was last chosen for that base."""
-        top = self._stack(base_sha256)[-1]
-        return [self._adapter(row, top) for row in self._db.rows("SELECT * FROM adapters ORDER BY number")]
+        top, gone = self._log.stack(base_sha256)[-1], lineage.forgotten(self._db)
+        rows = self._db.rows("SELECT * FROM adapters ORDER BY number")
+        return [self._adapter(row, top, gone) for row in rows]
 
     def get(self, version: str, base_sha256: str | None = None) -> Adapter:
         """The adapter `version` (`base_sha256` as in `list`); raises AdapterError if there is none."""
@@ -107,7 +126,7 @@ class AdapterRegistry:
             raise AdapterError(
                 f"There is no adapter {version!r}: `attune policy list` shows those there are."
             )
-        return self._adapter(row, self._stack(base_sha256)[-1])
+        return self._adapter(row, self._log.stack(base_sha256)[-1], lineage.forgotten(self._db))
 
     def active(self, base_sha256: str | None = None) -> Adapter | None:
         """The adapter that should speak, None for the base.
@@ -116,7 +135,7 @@ class AdapterRegistry:
         never active: the base speaks instead and `notice` says so.
         """
         self.notice = None
-        number = self._stack(base_sha256)[-1]
+        number = self._log.stack(base_sha256)[-1]
         if number is None:
             return None
         adapter = self.get(f"v{number}")
@@ -136,44 +155,38 @@ class AdapterRegistry:
             adapter = self.get(version)
             self.verify(version, base_sha256)
             base_sha256 = adapter.base_sha256
-        self._log("activate", version, base_sha256, reason)
+        self._log.append("activate", version, base_sha256, reason)
         return None if adapter is None else self.get(adapter.version)
 
     def rollback(self, base_sha256: str | None = None, reason: str = "rolled back") -> Adapter | None:
-        """Back to what spoke before (None: the base), past versions whose files are no longer sound.
+        """Back to what spoke before (None: the base), past versions whose files are no longer sound and
+        past marked ones: what the owner had forgotten does not come back by itself.
 
         Without `base_sha256`, the base of the last adapter that spoke is meant.
         """
         with self._db.transaction():
             if base_sha256 is None:
-                spoke = [number for number in self._stack() if number is not None]
-                base_sha256 = self.get(f"v{spoke[-1]}").base_sha256 if spoke else None
-            stack = self._stack(base_sha256)
+                spoke = [number for number in self._log.stack() if number is not None]
+                base_sha256 = self._log.base_of(spoke[-1]) if spoke else None
+            stack = self._log.stack(base_sha256)
             if len(stack) < 2:
                 raise AdapterError("There is nothing to roll back to: the base model speaks already.")
             while len(stack) > 1:
                 stack.pop()
                 target = None if stack[-1] is None else f"v{stack[-1]}"
-                self._log("rollback", target, base_sha256, reason)
+                self._log.append("rollback", target, base_sha256, reason)
                 try:
                     if target is not None:
                         self.verify(target)
-                    break
+                    if target is None or not self.get(target).forgotten:
+                        break
                 except AdapterError:
                     continue
         return None if target is None else self.get(target)
 
     def activations(self) -> Entries:
         """The log, oldest first: {"version", "kind", "reason", "created_at"}."""
-        return [
-            {
-                "version": None if row["number"] is None else f"v{row['number']}",
-                "kind": row["kind"],
-                "reason": row["reason"],
-                "created_at": row["created_at"],
-            }
-            for row in self._db.rows("SELECT * FROM activations ORDER BY seq")
-        ]
+        return self._log.entries()
 
     def set_status(
         self, version: str, status: AdapterStatus, report: Mapping[str, Any] | None = None
@@ -188,6 +201,38 @@ class AdapterRegistry:
                     "UPDATE adapters SET report = ? WHERE number = ?", (json.dumps(dict(report)), number)
                 )
         return self.get(version)
+
+    def marked(self) -> Adapters:
+        """Those trained on something that was forgotten since (`Adapter.forgotten`), oldest first."""
+        return [adapter for adapter in self.list() if adapter.forgotten]
+
+    def delete(self, version: str) -> None:
+        """Take an adapter out for good: its row, its lineage, and its files, which are overwritten.
+
+        Raises AdapterError for one that speaks, on whichever base. When the process dies in between, the
+        next start deletes the files.
+        """
+        with self._db.transaction() as connection:
+            adapter = self.get(version)
+            number = int(adapter.version[1:])
+            if number in self._log.speaking():
+                raise AdapterError(
+                    f"{adapter.version} is the active version on {adapter.base}; let another one or the base "
+                    "speak first (`attune policy use base`), then delete it."
+                )
+            connection.execute("DELETE FROM adapters WHERE number = ?", (number,))
+            lineage.drop(self._db, adapter.version)
+        self._sound.pop(adapter.version, None)
+        self._db.scrub()
+        self._shelf.erase(Path(adapter.path))
+
+    def purge(self) -> Versions:
+        """Delete every marked adapter that does not speak; the versions that are gone."""
+        speaking = self._log.speaking()
+        gone = [adapter.version for adapter in self.marked() if int(adapter.version[1:]) not in speaking]
+        for version in gone:
+            self.delete(version)
+        return gone
 
     def verify(self, version: str, base_sha256: str | None = None) -> None:
         """Read the whole adapter and compare it with its row; raises an AdapterError sentence."""
@@ -212,46 +257,21 @@ class AdapterRegistry:
             raise AdapterError(f"The files of adapter {adapter.version} were changed: use another version.")
         self._sound[adapter.version] = state
 
-    def _stack(self, base_sha256: str | None = None) -> Stack:
-        """What spoke, oldest first, as numbers; the base (None) lies at the bottom and the last one speaks.
-
-        A rollback takes the top away, so that rolling back twice goes back two steps.
-        """
-        stack: Stack = [None]
-        for row in self._db.rows("SELECT kind, number, base_sha256 FROM activations ORDER BY seq"):
-            if base_sha256 is not None and row["base_sha256"] not in (None, base_sha256):
-                continue
-            if row["kind"] == "rollback":
-                if len(stack) > 1:
-                    stack.pop()
-                if stack[-1] != row["number"]:
-                    stack.append(row["number"])
-            elif stack[-1] != row["number"]:
-                stack.append(row["number"])
-        return stack
-
-    def _log(self, kind: str, version: str | None, base_sha256: str | None, reason: str) -> None:
-        number = None if version is None else int(version[1:])
-        with self._db.transaction() as connection:
-            connection.execute(
-                "INSERT INTO activations (kind, number, base_sha256, reason, created_at) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (kind, number, base_sha256, reason, time.time()),
-            )
-
-    def _adapter(self, row: sqlite3.Row, top: int | None) -> Adapter:
+    def _adapter(self, row: sqlite3.Row, top: int | None, gone: Forgotten) -> Adapter:
+        version = f"v{row['number']}"
         return Adapter(
-            version=f"v{row['number']}",
+            version=version,
             base=row["base"],
             base_sha256=row["base_sha256"],
             algorithm=row["algorithm"],
             status=row["status"],
             sha256=row["sha256"],
             created_at=row["created_at"],
-            path=str(self._shelf.folder / f"v{row['number']}"),
+            path=str(self._shelf.folder / version),
             signals=row["signals"],
             report=json.loads(row["report"]),
             active=row["number"] == top,
+            forgotten=dict(gone.get(version, {})),
         )
 
     def _next_number(self, connection: sqlite3.Connection) -> int:
@@ -267,7 +287,7 @@ class AdapterRegistry:
         if self._shelf.orphans(self._known()):
             with self._db.transaction():
                 for path in self._shelf.orphans(self._known()):
-                    shutil.rmtree(path, ignore_errors=True)
+                    self._shelf.erase(path)
 
 
 def _check_status(status: str) -> None:

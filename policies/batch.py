@@ -85,7 +85,7 @@ def _pass(
             live = [row for row in live if row in speaking]
             ids, positions = drawn, positions[:, -1:] + 1
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], -1)
-            if live and len(live) <= STILL_SPEAKING * len(rows) and _select(cache, rows, live, device):
+            if live and len(live) <= STILL_SPEAKING * len(rows) and drop_rows(cache, rows, live, device):
                 kept = [index for index, row in enumerate(rows) if row in speaking]
                 ids, positions, mask = ids[kept], positions[kept], mask[kept]
                 rows = [rows[index] for index in kept]
@@ -98,8 +98,8 @@ def _pass(
     ]
 
 
-def _select(cache: Any, rows: list[int], live: list[int], device: Any) -> bool:
-    """Drop the finished rows from `cache`; False where a layer cannot."""
+def drop_rows(cache: Any, rows: list[int], live: list[int], device: Any) -> bool:
+    """Drop from `cache`, which holds `rows`, those that are not `live`; False where a layer cannot."""
     import torch
 
     if not all(hasattr(layer, "batch_select_indices") for layer in cache.layers):

@@ -11,13 +11,14 @@ import inspect
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policies.base_models import BaseSpec, load
 from policies.chat_format import ChatFormat
 from policies.decoding import PolicyError, fill, since, speak
-from policies.policy import ChatMessage, Generated, SamplingParams, TokenChunk
+from policies.policy import ChatMessage, Generated, SamplingParams, Side, TokenChunk
 
 if TYPE_CHECKING:
     import torch
@@ -154,6 +155,64 @@ class LanguagePolicy:
         self._wait(None)
         try:
             return generate_batch(self, prompts, sampling, BATCH_TOKENS)
+        finally:
+            self._speaker = None
+            self._lock.release()
+
+    def mixed(
+        self,
+        messages: Sequence[ChatMessage],
+        sides: Sequence[Side],
+        sampling: SamplingParams,
+        tools: Sequence[Mapping[str, Any]] = (),
+        cancel: threading.Event | None = None,
+    ) -> list[Generated]:
+        """A reply of each of `sides` to the same prompt in one batch; the adapter in use stays in use.
+
+        `cancel` is looked at between tokens and prefill chunks and stops all of them. Raises PolicyError,
+        and AdapterError where an adapter is unsound or cannot stand beside another.
+        """
+        from policies.mixed import speak_mixed
+
+        started = time.perf_counter()
+        prompt = self._prompt(messages, tools)
+        if not self._wait(cancel):
+            gone = since(started)
+            return [Generated("", *prompt, (), side.version, "cancelled", 0.0, gone, 0) for side in sides]
+        try:
+            return speak_mixed(self, self._slot, prompt, sides, sampling, cancel, started)
+        finally:
+            self._speaker = None
+            self._lock.release()
+
+    def best_of(
+        self,
+        messages: Sequence[ChatMessage],
+        n: int,
+        reward: str,
+        sampling: SamplingParams,
+        tools: Sequence[Mapping[str, Any]] = (),
+        cancel: threading.Event | None = None,
+    ) -> Generated:
+        """The best of `n` replies by the reward model in the folder `reward`, all drawn in one batch.
+
+        Raises PolicyError where there is no reward model for this base, LearnError where it is damaged.
+        """
+        from policies.reward_model import RewardModel, best_of
+
+        found = RewardModel.load(Path(reward), self.model, self.tokenizer)
+        if found is None:
+            raise PolicyError(f"There is no reward model for {self.base} in {reward}: train again.")
+        return best_of(self, messages, n, found, sampling, tools, cancel)
+
+    @contextmanager
+    def as_base(self) -> Iterator[None]:
+        """`model` is the base inside, whatever speaks: for heads that were fitted to it. No reply can be in
+        flight meanwhile, and the prefix cache stays as it is."""
+        self._wait(None)
+        try:
+            with self._slot.without():
+                yield
         finally:
             self._speaker = None
             self._lock.release()

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from env.datasets import Pair, Reply, Unpaired, rows, split, unpair
+from env.datasets import Pair, Reply, Unpaired, rows, unpair
+from env.imported import Text
+from memory import fading
+from memory.card_model import Observation
+from memory.features import features
 from memory.journal import Journal
 from policies.gate import WORD
+from policies.held_out import hold_out as kept_apart
 from policies.learners.choose import choose
 from policies.update_lock import UpdateError
 
-ALGORITHMS = ("auto", "kto", "dpo")
+ALGORITHMS = ("auto", "kto", "dpo", "ppo", "grpo", "sft")
 # below this many rows every one of them is needed for training, and a handful would prove nothing
 FEWEST_TO_HOLD_OUT = 16
+# a thumb goes when it is only this probable that the taste has not changed since: an adapter has no other
+# way to forget, and a thumb that goes for nothing is one lesson less
+FADED = 0.1
 
 
 class NothingToLearn(UpdateError):
@@ -25,52 +33,116 @@ class NothingToLearn(UpdateError):
 class Material:
     """The ledger, cut for one algorithm: what to train on, and what to test with.
 
-    `last_seq` is the newest event that was there when the ledger was read.
+    `thumbs` and `pairs` are all judgements of the training side, for the reward model and for hindsight,
+    whatever the algorithm makes of them; `texts` are imported. `routes` says how many signals went which
+    way. `last_seq` is the newest event that was there when the ledger was read.
     """
 
     algorithm: str
     why: str
-    train: Sequence[Unpaired] | Sequence[Pair]
-    test: Sequence[Unpaired] | Sequence[Pair]
+    train: Sequence[Unpaired | Pair]
+    test: Sequence[Unpaired | Pair]
     signals: int
     last_seq: int
+    thumbs: Sequence[Unpaired] = ()
+    pairs: Sequence[Pair] = ()
+    texts: Sequence[Text] = ()
+    routes: dict[str, int] = field(default_factory=dict)
 
 
-def material(journal: Journal, algorithm: str = "auto", hold_out: float = 0.2) -> Material:
+def material(
+    journal: Journal, algorithm: str = "auto", hold_out: float = 0.2, texts: Sequence[Text] = ()
+) -> Material:
     """Cut the ledger for `algorithm`. Raises NothingToLearn with a sentence that says what to rate."""
     if algorithm not in ALGORITHMS:
         raise UpdateError(f"There is no algorithm {algorithm!r}: choose {', '.join(ALGORITHMS)}.")
     # read first: an event that comes in between is then counted as new, never as learned
     last_seq = journal.last_seq()
-    thumbs, pairs = rows(journal)
-    events = [row.feedback_ids for row in thumbs] + [pair.feedback_ids for pair in pairs]
+    rated, compared = rows(journal)
+    events = [row.feedback_ids for row in rated] + [pair.feedback_ids for pair in compared]
     signals = len({event for some in events for event in some})
-    if not signals:
+    if not signals and not (texts and algorithm in ("auto", "sft")):
         raise NothingToLearn("Nothing has been rated yet: rate a few replies up and down, then train.")
     # How signals are counted stays as it is: what is left out below was rated all the same.
-    thumbs = [row for row in thumbs if _speaks(row.completion)]
+    turned = turning_point(rated)
+    thumbs = [row for row in rated if row.created_at > turned and _speaks(row.completion)]
+    pairs = [pair for pair in compared if pair.created_at > turned]
     spoken = [pair for pair in pairs if _speaks(pair.chosen) and _speaks(pair.rejected)]
     why = "asked for"
     if algorithm == "auto":
-        choice = choose(thumbs, spoken)
+        choice = choose(thumbs, spoken, texts)
         algorithm, why = choice.algorithm, choice.reason
+    data = _data(algorithm, thumbs, pairs, texts)
+    train, test = kept_apart(data, hold_out) if len(data) >= FEWEST_TO_HOLD_OUT else (data, [])
+    seen = _seen(train, test)
+    mine, ours = [row for row in thumbs if seen(row)], [pair for pair in spoken if seen(pair)]
     if algorithm == "dpo":
-        if not spoken:
+        train = list(ours)
+    elif algorithm == "sft":
+        train = [row for row in train if isinstance(row, Unpaired) and row.label]
+    routes = {source: sum(pair.source == source for pair in ours) for source in ("edit", "pick", "siblings")}
+    routes |= {"thumb": len(mine), "why": sum(map(explains, mine)), "held_out": len(test)}
+    times = [row.created_at for row in rated] + [pair.created_at for pair in compared]
+    routes |= {"faded": sum(time <= turned for time in times)}
+    texts = texts if algorithm == "sft" else ()
+    return Material(
+        algorithm, why, train, test, signals, last_seq, mine, ours, texts, routes | {"text": len(texts)}
+    )
+
+
+def turning_point(rated: Sequence[Unpaired]) -> float:
+    """The time of the newest thumb that has faded (see memory.fading); before the first where none has.
+
+    All that is older faded as well: it was about a taste that the owner surely no longer has.
+    """
+    seen = [Observation(row.reply_id, features(row.completion.text), row.label) for row in rated]
+    faded = [
+        row.created_at for row, weight in zip(rated, fading.weights(seen), strict=True) if weight < FADED
+    ]
+    return max(faded, default=-math.inf)
+
+
+def explains(row: Unpaired) -> bool:
+    """Whether hindsight can learn from it: a thumb down, and a word on what was wrong."""
+    return bool(row.why) and not row.label
+
+
+def _data(
+    algorithm: str, thumbs: Sequence[Unpaired], pairs: Sequence[Pair], texts: Sequence[Text]
+) -> list[Unpaired | Pair]:
+    """The rows that `algorithm` can use. Raises NothingToLearn."""
+    spoken = [pair for pair in pairs if _speaks(pair.chosen) and _speaks(pair.rejected)]
+    reasons = [row for row in thumbs if explains(row)]
+    if algorithm == "dpo":
+        if not spoken and not reasons:
             raise NothingToLearn(
                 "DPO learns from pairs and there are none: edit a reply, or regenerate and pick."
             )
-        train, test = _cut(spoken, hold_out)
-        return Material("dpo", why, train, test, signals, last_seq)
+        return [*spoken, *reasons]
     singles = [row for row in unpair(thumbs, pairs) if _speaks(row.completion)]
     liked = sum(row.label for row in singles)
-    if liked in (0, len(singles)):
+    if algorithm == "sft":
+        if not liked and not texts:
+            raise NothingToLearn(
+                "SFT imitates what is right and there is nothing: like a reply, edit one, or put texts into "
+                "the folder `imports` of this home."
+            )
+    elif liked in (0, len(singles)) and not (reasons and not liked):
         way, other = ("up", "down") if liked else ("down", "up")
         raise NothingToLearn(
             f"All ratings so far are thumbs {way} ({len(singles)}), so there is nothing to tell apart: "
             f"rate a reply {other}, or edit one."
         )
-    train_rows, test_rows = _cut(singles, hold_out)
-    return Material("kto", why, train_rows, test_rows, signals, last_seq)
+    return list(singles)
+
+
+def _seen(
+    train: Sequence[Unpaired | Pair], test: Sequence[Unpaired | Pair]
+) -> Callable[[Unpaired | Pair], bool]:
+    """Whether a row may be trained on, in whatever reading, beside the split that was made."""
+    questions = {row.prompt.question for row in test}
+    told = {row.conversation_id for row in test} - {row.conversation_id for row in train}
+    return lambda row: row.prompt.question not in questions and row.conversation_id not in told
 
 
 def _speaks(reply: Reply) -> bool:
@@ -78,21 +150,23 @@ def _speaks(reply: Reply) -> bool:
     return reply.finished or bool(reply.text.strip())
 
 
-def _cut(data: Any, hold_out: float) -> tuple[Any, Any]:
-    return split(data, hold_out) if len(data) >= FEWEST_TO_HOLD_OUT else (list(data), [])
-
-
 def system_message(material: Material) -> str | None:
     """The persona that the newest row was shown, without the preference card under it."""
-    first = material.train[-1].prompt.messages[0]
+    shown = [*material.thumbs, *material.pairs, *material.train]
+    first = shown[-1].prompt.messages[0] if shown else {}
     return str(first["content"]).split("\n\n")[0] if first.get("role") == "system" else None
 
 
-def liked_words(material: Material) -> list[int]:
-    """Length in words of every reply that the owner liked or wrote."""
+def liked_texts(material: Material) -> list[str]:
+    """Every reply that the owner liked, wrote or brought along."""
     liked = [
         row.chosen.text if isinstance(row, Pair) else row.completion.text
         for row in material.train
         if isinstance(row, Pair) or row.label
     ]
-    return [len(WORD.findall(text)) for text in liked]
+    return liked + [text.reply for text in material.texts]
+
+
+def liked_words(material: Material) -> list[int]:
+    """Length in words of every reply that the owner liked or wrote."""
+    return [len(WORD.findall(text)) for text in liked_texts(material)]

@@ -9,24 +9,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policies.gate import HeldOut, Sample, Skill, Stats
+from policies.gate_stats import Factual, HeldOut, Sample, Skill, Stats, Telling
 from policies.learners.lora import Cancelled
 from policies.learners.rows import Tokens, padding, score
 from policies.policy import SamplingParams
+from policies.word_scores import spoken, token_scores
 
 if TYPE_CHECKING:
+    from env.skills.factual import FactualProbe
+    from env.skills.graders import Grade
     from env.skills.probes import SkillProbe
+    from env.skills.topics import Topic
     from policies.language_policy import LanguagePolicy
 
 CANDIDATE = "candidate"
 LEAST_ROOM = 32
 # the first tokens of a reply decide what kind of reply it is, and every one of them costs time
 ANCHOR_TOKENS = 48
-PROMPTS = 24
+# enough to see one reply in seven go astray
+PROMPTS = 40
 PROBES_PER_SKILL = 5
+# whether an answer is true shows in its first sentences
+FACTUAL_TOKENS = 48
+# enough of the newest ratings to find the telling ones among; every one of them costs time
+TOLD = 48
 EXAM_SEED = 20_011
 Chat = Sequence[Mapping[str, Any]]
 
@@ -34,6 +44,9 @@ Chat = Sequence[Mapping[str, Any]]
 @dataclass(frozen=True, slots=True)
 class Exam:
     """`prompts` are everyday questions, `probes` graded ones; `tools` go with those that want them.
+
+    `factual` are questions with an answer that is true, asked with and without a wrong belief; `topics`,
+    one for each of `prompts`, are what these ask about.
 
     `anchors` are no part of the test: the base's replies to them are what training holds on to.
     """
@@ -43,14 +56,19 @@ class Exam:
     anchors: tuple[Chat, ...] = ()
     tools: tuple[Mapping[str, Any], ...] = ()
     max_new_tokens: int = 160
+    factual: tuple[FactualProbe, ...] = ()
+    topics: tuple[Topic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A reply that was kept out of training, in tokens."""
+    """A rated reply, in tokens. `conversation` and `later` are those of gate_stats.HeldOut."""
 
     tokens: Tokens
     liked: bool
+    conversation: str = ""
+    later: bool = False
+    reply_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +83,19 @@ class Measured:
 def standard_exam() -> Exam:
     """The exam of the embedded skills: a few seconds with a small model."""
     from env.skills import probes as skills
+    from env.skills.factual import factual_probes
     from policies.anchors import anchor_chats
 
     # "mix" asks for several styles at once, which is what thumbs are there to change
     names = [name for name in skills.SKILLS if name != "mix"]
+    asked = skills.everyday_topics("train", PROMPTS, EXAM_SEED)
     return Exam(
-        prompts=tuple(skills.everyday_prompts("train", PROMPTS, EXAM_SEED)),
+        prompts=tuple(question for _, question in asked),
+        topics=tuple(topic for topic, _ in asked),
         probes=tuple(p for name in names for p in skills.probes(name, PROBES_PER_SKILL, EXAM_SEED)),
         anchors=tuple(anchor_chats()),
         tools=skills.TOOLS,
+        factual=tuple(factual_probes()),
     )
 
 
@@ -88,6 +110,7 @@ def fitted(policy: LanguagePolicy, exam: Exam) -> Exam:
         exam,
         probes=tuple(probe for probe in exam.probes if fits(probe.messages, probe.tools)),
         anchors=tuple(messages for messages in exam.anchors if fits(messages)),
+        factual=tuple(probe for probe in exam.factual if fits(probe.messages, False)),
     )
 
 
@@ -111,13 +134,20 @@ def measure(
     liked_words: Sequence[int] = (),
     progress: Callable[[float, str], None] = lambda fraction, text: None,
     cancel: threading.Event | None = None,
+    *,
+    liked: Sequence[str] = (),
+    trained_on: Sequence[Judged] = (),
 ) -> Measured:
     """Base and candidate (the adapter folder) on the same exam. `active` is (version, folder) or None.
 
-    `system` is the system message of the everyday prompts. The policy speaks as the base afterwards.
-    Raises Cancelled.
+    `system` is the system message of the everyday prompts, `liked` the texts of the replies that the
+    owner liked or wrote, `trained_on` what the candidate was trained on, oldest first. The policy speaks
+    as the base afterwards. Raises Cancelled.
     """
-    rows = [each.tokens for each in held_out]
+    told = list(trained_on)[-TOLD:]
+    # one pass over both: what was held out, and then what was not
+    rows = [each.tokens for each in (*held_out, *told)]
+    kept_out = [each.tokens for each in held_out]
     pad = padding(policy.tokenizer)
     everyday = [
         [*([{"role": "system", "content": system}] if system else []), _user(p)] for p in exam.prompts
@@ -136,39 +166,50 @@ def measure(
         made = _generate(policy, exam, exam.probes, greedy)
         return [bool(p.grade(each.text)) for p, each in zip(exam.probes, made, strict=True)]
 
+    def facts() -> list[str]:
+        room = min(FACTUAL_TOKENS, exam.max_new_tokens)
+        asked = [probe.messages for probe in exam.factual]
+        greedy = SamplingParams(temperature=0.0, max_new_tokens=room)
+        return [each.text for each in policy.generate(asked, greedy)] if asked else []
+
     try:
         policy.swap(None)
         step(0.0, "fresh replies of the base")
         base_replies = replies()
         step(0.2, "skills of the base")
         base_grades = grades()
+        step(0.35, "facts of the base")
+        base_facts = facts()
         base_scores = score(policy.model, rows, pad)
         active_scores: list[float] | None = None
-        if active is not None and rows:
+        if active is not None and kept_out:
             policy.swap(*active)
-            active_scores = score(policy.model, rows, pad)
+            active_scores = score(policy.model, kept_out, pad)
         policy.swap(CANDIDATE, str(candidate))
         served = policy.served_sha256
         step(0.5, "fresh replies of the candidate")
         new_replies = replies()
         step(0.7, "skills of the candidate")
         new_grades = grades()
+        step(0.8, "facts of the candidate")
+        new_facts = facts()
         new_scores = score(policy.model, rows, pad)
         said = [Tokens(list(r.prompt_ids), list(r.completion_ids)) for r in new_replies if r.completion_ids]
-        own = score(policy.model, said, pad)
+        own = token_scores(policy.model, said, pad)
         first = _first_logits(policy, new_replies[0].prompt_ids)
         step(0.9, "distance from the base")
         policy.swap(None)
-        under_base = score(policy.model, said, pad)
+        under_base = token_scores(policy.model, said, pad)
         changed = float((first - _first_logits(policy, new_replies[0].prompt_ids)).abs().max())
     finally:
         policy.swap(None)
-    spoken = max(1, sum(len(row.completion_ids) for row in said))
+    grading = _grading(exam.topics, [reply.text for reply in base_replies])
+    tokens = max(1, sum(len(row.completion_ids) for row in said))
     stats = Stats(
-        base=_samples(base_replies),
-        candidate=_samples(new_replies),
+        base=_samples(base_replies, grading),
+        candidate=_samples(new_replies, grading),
         # the estimate of KL(candidate || base) on what the candidate says by itself
-        kl=(sum(own) - sum(under_base)) / spoken,
+        kl=(sum(map(sum, own)) - sum(map(sum, under_base))) / tokens,
         skills=_skills(exam.probes, base_grades, new_grades),
         held_out=tuple(
             HeldOut(
@@ -176,10 +217,25 @@ def measure(
                 base_scores[at],
                 new_scores[at],
                 None if active_scores is None else active_scores[at],
+                each.conversation,
+                each.later,
             )
             for at, each in enumerate(held_out)
         ),
         liked_words=tuple(liked_words),
+        liked=tuple(liked),
+        spoken=tuple(
+            spoken(policy.decode, row.completion_ids, base, candidate_)
+            for row, base, candidate_ in zip(said, under_base, own, strict=True)
+        ),
+        factual=tuple(
+            Factual(probe.name, probe.condition, probe.answer(before), probe.answer(now), now)
+            for probe, before, now in zip(exam.factual, base_facts, new_facts, strict=True)
+        ),
+        telling=tuple(
+            Telling(each.reply_id, each.liked, new_scores[at] - base_scores[at])
+            for at, each in enumerate(told, len(held_out))
+        ),
     )
     return Measured(stats, changed, served)
 
@@ -203,8 +259,20 @@ def _user(text: str) -> dict[str, str]:
     return {"role": "user", "content": text}
 
 
-def _samples(replies: Sequence[Any]) -> tuple[Sample, ...]:
-    return tuple(Sample(reply.text, reply.finish_reason == "length") for reply in replies)
+def _grading(topics: Sequence[Topic], replies: Sequence[str]) -> Sequence[Grade]:
+    """Whether a reply is about its topic: by our facts where the base knows those, by its name elsewhere."""
+    from env.skills.graders import mentions_topic, states_facts_of
+
+    strict = [states_facts_of(topic) for topic in topics]
+    passed = sum(grade(text) for grade, text in zip(strict, replies, strict=False))
+    return strict if 2 * passed > len(topics) else [mentions_topic(topic) for topic in topics]
+
+
+def _samples(replies: Sequence[Any], grading: Sequence[Grade]) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(reply.text, reply.finish_reason == "length", grade(reply.text) if grade else None)
+        for reply, grade in zip_longest(replies, grading)
+    )
 
 
 def _skills(

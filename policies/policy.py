@@ -47,6 +47,14 @@ class Generated:
     reused_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One row of a mixed batch: an adapter by its version and folder. None is the base."""
+
+    version: str | None
+    path: str | None = None
+
+
 @runtime_checkable
 class Policy(Protocol):
     """Anything that speaks. One reply at a time per policy; `swap` waits for the reply in flight."""
@@ -98,4 +106,40 @@ class Renders(Protocol):
         self, messages: Sequence[ChatMessage], tools: Sequence[Mapping[str, Any]] = ()
     ) -> tuple[str, tuple[int, ...]]:
         """The rendered prompt, generation prompt included, and its token ids."""
+        ...
+
+
+@runtime_checkable
+class Chooses(Protocol):
+    """A policy that can draw several replies and answer with the best of them."""
+
+    def best_of(
+        self,
+        messages: Sequence[ChatMessage],
+        n: int,
+        reward: str,
+        sampling: SamplingParams,
+        tools: Sequence[Mapping[str, Any]] = (),
+        cancel: threading.Event | None = None,
+    ) -> Generated:
+        """The best of `n` replies by the reward model in the folder `reward`. Raises AttuneError."""
+        ...
+
+
+@runtime_checkable
+class Mixes(Protocol):
+    """A policy that can answer one prompt under several adapters in one batch."""
+
+    def mixed(
+        self,
+        messages: Sequence[ChatMessage],
+        sides: Sequence[Side],
+        sampling: SamplingParams,
+        tools: Sequence[Mapping[str, Any]] = (),
+        cancel: threading.Event | None = None,
+    ) -> list[Generated]:
+        """A reply of each of `sides`, in their order; what speaks afterwards is what spoke before.
+
+        Raises AttuneError where the adapters cannot share a batch. `cancel` stops all of them.
+        """
         ...

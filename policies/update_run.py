@@ -6,22 +6,26 @@ in the home's `training` folder, which the next one sweeps away.
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from env.datasets import Pair, Unpaired
+from env.imported import imported
+from memory import erase
 from memory.database import open_home
 from memory.journal import Journal
-from policies.gate import Limits, judge, report
-from policies.learners.lora import Cancelled, LearningSettings, TrainResult
+from policies.gate import Limits, Proof, judge, report
+from policies.learners.lora import Cancelled, LearningSettings
 from policies.learners.rows import LearnError, Tokeniser
-from policies.material import Material, liked_words, material, system_message
+from policies.material import Material, liked_texts, liked_words, material, system_message
+from policies.teach import Taught, teach
 from policies.update_lock import UpdateError, update_lock
 
 if TYPE_CHECKING:
@@ -78,9 +82,9 @@ def run_update(
     with update_lock(home), closing(open_home(home)) as db:
         workshop = home / "training"
         # whoever left this here does not hold the lock any more, so it is dead
-        shutil.rmtree(workshop, ignore_errors=True)
+        _sweep(workshop)
         journal, registry = Journal(db), AdapterRegistry(db, home)
-        cut = material(journal, algorithm, settings.hold_out)
+        cut = material(journal, algorithm, settings.hold_out, imported(home))
         progress(0.0, "loading the model")
         owned = policy is None
         if policy is None:
@@ -90,7 +94,7 @@ def run_update(
             policy = LanguagePolicy(resolve(model), device)
         spoke = policy.adapter
         try:
-            trained, body = _train_and_judge(
+            taught, body = _train_and_judge(
                 policy, registry, cut, settings, workshop, progress, cancel, exam, limits
             )
             verdict = body["verdict"]
@@ -98,7 +102,7 @@ def run_update(
                 raise Cancelled()
             progress(0.98, f"{verdict}: {body['reasons'][0]}")
             adapter = registry.add(
-                trained.folder,
+                taught.result.folder,
                 {
                     "base": policy.spec.name,
                     "base_sha256": policy.spec.sha256,
@@ -107,14 +111,16 @@ def run_update(
                     "report": body,
                 },
             )
-            if adapter.sha256 != trained.sha256:
+            if adapter.sha256 != taught.result.sha256:
                 raise UpdateError("The stored adapter is not the one that was trained; train again.")
+            if taught.reward is not None:
+                taught.reward.save(Path(adapter.path))
             with db.transaction():
                 registry.set_status(adapter.version, verdict)
                 if verdict != "rejected":
                     registry.activate(adapter.version, f"{verdict}: {body['reasons'][0]}")
         finally:
-            shutil.rmtree(workshop, ignore_errors=True)
+            _sweep(workshop)
             if owned:
                 policy.close()
             elif spoke is not None:
@@ -143,9 +149,8 @@ def _train_and_judge(
     cancel: threading.Event,
     exam: Exam | None,
     limits: Limits | None,
-) -> tuple[TrainResult, dict[str, Any]]:
-    """(the trained folder, the report). The policy speaks as the base afterwards."""
-    from policies.learners import dpo, kto
+) -> tuple[Taught, dict[str, Any]]:
+    """(what was trained, the report). The policy speaks as the base afterwards."""
     from policies.measure import anchors, fitted, measure, standard_exam
 
     exam = fitted(policy, exam or standard_exam())
@@ -158,67 +163,70 @@ def _train_and_judge(
     def training(fraction: float, text: str) -> None:
         progress(0.1 + 0.6 * fraction, f"{cut.algorithm} {text}")
 
-    common = (settings, workshop, training, cancel, kept)
-    if cut.algorithm == "dpo":
-        couples = [
-            dpo.Preference(words.row(row.prompt, row.chosen), words.row(row.prompt, row.rejected))
-            for row in cut.train
-            if isinstance(row, Pair)
-        ]
-        trained = dpo.train(policy.model, policy.tokenizer, couples, *common)
-    else:
-        thumbs = [
-            kto.Thumb(words.row(row.prompt, row.completion), row.label)
-            for row in cut.train
-            if isinstance(row, Unpaired)
-        ]
-        trained = kto.train(policy.model, policy.tokenizer, thumbs, *common)
+    taught = teach(policy, cut, words, settings, workshop, training, cancel, kept)
+    trained = taught.result
+    newest = max((row.created_at for row in taught.learned), default=math.inf)
     measured = measure(
         policy,
         trained.folder,
-        _judged(cut.test, words),
+        _judged(cut.test, words, newest),
         exam,
         system=system_message(cut),
         active=(active.version, active.path) if active else None,
         liked_words=liked_words(cut),
         progress=lambda fraction, text: progress(0.7 + 0.28 * fraction, text),
         cancel=cancel,
+        liked=liked_texts(cut),
+        trained_on=_judged(sorted(taught.learned, key=lambda row: row.created_at), words),
     )
     if measured.logits_changed <= 0 or measured.served_sha256 != trained.sha256:
         raise LearnError("The trained adapter does not change what the model says; nothing was saved.")
-    body = report(measured.stats, judge(measured.stats, limits))
+    proof = Proof(
+        sha256_trained=trained.sha256,
+        sha256_served=measured.served_sha256,
+        logits_changed=measured.logits_changed,
+        max_abs_b=trained.max_abs_b,
+        grad_norm=trained.grad_norm,
+    )
+    stats = replace(measured.stats, proof=proof)
+    body = report(stats, judge(stats, limits))
     body |= {
         "algorithm": cut.algorithm,
         "why": cut.why,
+        "routes": taught.routes,
+        "reward_model": None if taught.reward is None else dict(taught.reward.held_out),
         "last_seq": cut.last_seq,
         "settings": asdict(settings),
         "trained_on": {
-            "feedback": sorted({event for row in cut.train for event in row.feedback_ids}),
-            "replies": sorted({row.reply_id for row in cut.train}),
+            "feedback": sorted({event for row in taught.read for event in row.feedback_ids}),
+            "replies": sorted({row.reply_id for row in taught.read}),
+            "imports": sorted({text.file for text in cut.texts}),
         },
-        "proof": {
-            "steps": trained.steps,
-            "train_seconds": trained.seconds,
-            "grad_norm": trained.grad_norm,
-            "max_abs_b": trained.max_abs_b,
-            "logits_changed": measured.logits_changed,
-            "sha256_trained": trained.sha256,
-            "sha256_served": measured.served_sha256,
-        },
+        "proof": {"steps": trained.steps, "train_seconds": trained.seconds, **asdict(proof)},
     }
-    return trained, body
+    return taught, body
 
 
-def _judged(test: Sequence[Unpaired] | Sequence[Pair], words: Tokeniser) -> list[Judged]:
+def _sweep(workshop: Path) -> None:
+    """Rows of the ledger lie in there: they are overwritten, not only unlinked."""
+    try:
+        erase.folder(workshop)
+    except OSError:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _judged(rows: Sequence[Unpaired | Pair], words: Tokeniser, newest: float = math.inf) -> list[Judged]:
+    """What the gate compares; `newest` is the time of the last rating that was trained on."""
     from policies.measure import Judged
 
     found: list[Judged] = []
-    for row in test:
+    for row in rows:
+        about = (row.conversation_id, row.created_at > newest, row.reply_id)
         if isinstance(row, Unpaired):
-            found.append(Judged(words.row(row.prompt, row.completion), row.label))
+            found.append(Judged(words.row(row.prompt, row.completion), row.label, *about))
         else:
-            found.append(Judged(words.row(row.prompt, row.chosen), True))
-            found.append(Judged(words.row(row.prompt, row.rejected), False))
+            found.append(Judged(words.row(row.prompt, row.chosen), True, *about))
+            found.append(Judged(words.row(row.prompt, row.rejected), False, *about))
     return found
 
 

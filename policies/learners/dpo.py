@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from policies.learners.lora import LearningSettings, Progress, TrainResult, fit
-from policies.learners.rows import LearnError, Tokens, padding, score
+from policies.learners.lora import LearningSettings, Objective, Progress, TrainResult, fit
+from policies.learners.packed import log_probabilities
+from policies.learners.rows import LearnError, Tokens, score
 
+LOSSES, LOSS_WEIGHTS = ["sigmoid", "sft"], [1.0, 0.1]
 BETA = 0.1
 
 
@@ -39,34 +41,59 @@ def train(
     """Train a fresh LoRA on `rows` and save it in `out_dir`. `model` comes back without it."""
     from trl import DPOConfig, DPOTrainer
 
-    if config.beta is None:
-        config = replace(config, beta=BETA)
+    beta = BETA if config.beta is None else config.beta
     if not rows:
         raise LearnError("DPO needs pairs, and there are none: edit a reply, or regenerate one and pick.")
-    pad_id = padding(tokenizer)
-    chosen = score(model, [row.chosen for row in rows], pad_id)
-    rejected = score(model, [row.rejected for row in rows], pad_id)
-    examples = [
-        {
-            "prompt_ids": row.chosen.prompt_ids,
-            "chosen_ids": row.chosen.completion_ids,
-            "rejected_ids": row.rejected.completion_ids,
-            "ref_chosen_logps": chosen[at],
-            "ref_rejected_logps": rejected[at],
-        }
-        for at, row in enumerate(rows)
-    ]
     return fit(
         DPOTrainer,
         DPOConfig,
         model,
         tokenizer,
-        examples,
-        config,
+        rows,
+        replace(config, beta=beta),
         out_dir,
         progress,
         cancel,
         anchors,
-        loss_type=["sigmoid", "sft"],
-        loss_weights=[1.0, 0.1],
+        objective(model, rows, beta),
+        loss_type=LOSSES,
+        loss_weights=LOSS_WEIGHTS,
     )
+
+
+def objective(model: Any, rows: Sequence[Preference], beta: float) -> Objective:
+    """The loss of TRL's DPOTrainer over places in `rows`; `model` is the reference, still without adapter.
+
+    Equation 7 of arXiv 2305.18290, and the mean cross-entropy of the batch's chosen tokens.
+    """
+    import torch
+    from torch.nn.functional import logsigmoid
+
+    both = [reply for row in rows for reply in (row.chosen, row.rejected)]
+    reference = torch.tensor(score(model, both), device=model.device)
+
+    def loss(policy: Any, places: list[int]) -> tuple[Any, dict[str, float]]:
+        # the two replies of a pair stand together, since they share their prompt
+        replies = [reply for at in places for reply in both[2 * at : 2 * at + 2]]
+        now = log_probabilities(policy, replies)
+        ratios = now - reference.view(-1, 2)[places].flatten()
+        margins = ratios[::2] - ratios[1::2]
+        tokens = sum(len(reply.completion_ids) for reply in replies[::2])
+        terms = -logsigmoid(beta * margins).mean(), -now[::2].sum() / tokens
+        value = sum(weight * term for weight, term in zip(LOSS_WEIGHTS, terms, strict=True))
+        return value, _seen(now.detach(), beta * ratios.detach())
+
+    return loss
+
+
+def _seen(now: Any, rewards: Any) -> dict[str, float]:
+    """What TRL logs of a batch, under its names."""
+    chosen, rejected = rewards[::2], rewards[1::2]
+    return {
+        "rewards/chosen": float(chosen.mean()),
+        "rewards/rejected": float(rejected.mean()),
+        "rewards/margins": float((chosen - rejected).mean()),
+        "rewards/accuracies": float((chosen > rejected).float().mean()),
+        "logps/chosen": float(now[::2].mean()),
+        "logps/rejected": float(now[1::2].mean()),
+    }

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from policies.learners.lora import LearningSettings, Progress, TrainResult, fit
-from policies.learners.rows import LearnError, Tokens, padding, score
+from policies.learners.lora import LearningSettings, Objective, Progress, TrainResult, fit
+from policies.learners.packed import log_probabilities
+from policies.learners.rows import LearnError, Tokens, score
 
 # How far a reply's log-ratio to the base moves before its loss is flat: about 1 / BETA nats. At TRL's 0.1 a
 # disliked reply is pushed down until replies come out garbled, or as refusals (docs/lab-notes.md).
@@ -61,52 +62,84 @@ def train(
     """Train a fresh LoRA on `rows` and save it in `out_dir`. `model` comes back without it."""
     from trl import KTOConfig, KTOTrainer
 
-    if config.beta is None:
-        config = replace(config, beta=BETA)
+    beta = BETA if config.beta is None else config.beta
     if len(rows) < 2:
         raise LearnError(f"KTO needs at least 2 rated replies, there is {len(rows)}; rate a few more.")
     liked = sum(row.liked for row in rows)
-    desirable, undesirable = weights(liked, len(rows) - liked)
     loss = loss_type(liked, len(rows) - liked)
-    pad_id = padding(tokenizer)
     ordered = interleaved(rows)
-    scores = score(model, [row.tokens for row in ordered], pad_id)
-    examples: list[dict[str, Any]] = [
-        {
-            "prompt_ids": row.tokens.prompt_ids,
-            "completion_ids": row.tokens.completion_ids,
-            "label": row.liked,
-            "ref_logps": reference,
-        }
-        for row, reference in zip(ordered, scores, strict=True)
-    ]
-    size = min(config.batch_size, len(examples))
+    said, other = [row.tokens for row in ordered], None
     if loss == "kto":
-        # as TRL does it: within a batch, every prompt also meets its neighbour's completion
-        for start in range(0, len(examples), size):
-            batch = examples[start : start + size]
-            shifted = [batch[at - 1]["completion_ids"] for at in range(len(batch))]
-            mismatched = [Tokens(e["prompt_ids"], other) for e, other in zip(batch, shifted, strict=True)]
-            for example, row, reference in zip(
-                batch, mismatched, score(model, mismatched, pad_id), strict=True
-            ):
-                example |= {"KL_completion_ids": row.completion_ids, "ref_KL_logps": reference}
+        size = min(config.batch_size, len(ordered))
+        other = [row for start in range(0, len(said), size) for row in mismatched(said[start : start + size])]
     return fit(
         KTOTrainer,
         KTOConfig,
         model,
         tokenizer,
-        examples,
-        config,
+        ordered,
+        replace(config, beta=beta),
         out_dir,
         progress,
         cancel,
         anchors,
+        objective(model, ordered, other, beta, weights(liked, len(rows) - liked)),
         loss_type=loss,
-        desirable_weight=desirable,
-        undesirable_weight=undesirable,
         train_sampling_strategy="sequential",
     )
+
+
+def mismatched(batch: Sequence[Tokens]) -> list[Tokens]:
+    """Every prompt with its neighbour's completion, as TRL pairs them to estimate the reference point."""
+    return [Tokens(row.prompt_ids, batch[at - 1].completion_ids) for at, row in enumerate(batch)]
+
+
+def objective(
+    model: Any,
+    rows: Sequence[Thumb],
+    other: Sequence[Tokens] | None,
+    beta: float,
+    both_weights: tuple[float, float] = (1.0, 1.0),
+) -> Objective:
+    """The loss of TRL's KTOTrainer over places in `rows`; `model` is the reference, still without adapter.
+
+    "kto" (equation 7 of arXiv 2402.01306) with the mismatched rows in `other`, "apo_zero_unpaired"
+    (arXiv 2408.06266) without: the reference point is zero then.
+    """
+    import torch
+
+    said = [row.tokens for row in rows]
+    reference = torch.tensor(score(model, said), device=model.device)
+    other_reference = None if other is None else torch.tensor(score(model, other), device=model.device)
+    signs = torch.tensor([1.0 if row.liked else -1.0 for row in rows], device=model.device)
+    desirable, undesirable = both_weights
+    by_row = torch.where(signs > 0, desirable, undesirable)
+
+    def loss(policy: Any, places: list[int]) -> tuple[Any, dict[str, float]]:
+        point = torch.zeros((), device=model.device)
+        if other is not None and other_reference is not None:
+            with torch.no_grad():
+                now = log_probabilities(policy, [other[at] for at in places])
+            point = (now - other_reference[places]).mean().clamp(min=0)
+        now = log_probabilities(policy, [said[at] for at in places])
+        ratios = now - reference[places]
+        sign = signs[places]
+        value = (by_row[places] * (1 - torch.sigmoid(beta * sign * (ratios - point)))).mean()
+        return value, _seen(now.detach(), beta * ratios.detach(), sign > 0, point)
+
+    return loss
+
+
+def _seen(now: Any, rewards: Any, liked: Any, point: Any) -> dict[str, float]:
+    """What TRL logs of a batch, under its names."""
+    found = {"kl": float(point)}
+    for name, which in (("chosen", liked), ("rejected", ~liked)):
+        if which.any():
+            found[f"rewards/{name}"] = float(rewards[which].mean())
+            found[f"logps/{name}"] = float(now[which].mean())
+    if {"rewards/chosen", "rewards/rejected"} <= set(found):
+        found["rewards/margins"] = found["rewards/chosen"] - found["rewards/rejected"]
+    return found
 
 
 def interleaved(rows: Sequence[Thumb]) -> list[Thumb]:

@@ -15,18 +15,22 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from memory.errors import AttuneError
-from policies.learners.rows import LearnError, Tokens, pad_batch, padding
+from policies.learners.packed import completion_logits, packing
+from policies.learners.rows import LearnError, Tokens, padding
 
 TINY = 20_000_000
 LARGE = 500_000_000
 # A warm-up's first step has rate 0: of a few steps that would be a good part, of a single one all.
 WARM_UP, FEWEST_TO_WARM_UP = 2, 10
 Progress = Callable[[float, str], None]
+# (model with its adapter, places of the batch's rows) -> (loss, what to log of it)
+Objective = Callable[[Any, list[int]], tuple[Any, dict[str, float]]]
 
 
 class Cancelled(AttuneError):
@@ -100,18 +104,20 @@ def fit(
     config_class: Any,
     model: Any,
     tokenizer: Any,
-    examples: Sequence[dict[str, Any]],
+    examples: Sequence[Any],
     settings: LearningSettings,
     out_dir: Path,
     progress: Progress,
     cancel: threading.Event,
     anchors: Sequence[Tokens] = (),
+    objective: Objective | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train a fresh LoRA on `examples` (columns as the trainer's collator wants them), save it in `out_dir`.
 
     The columns include the reference's log-probabilities: the base never changes, so each row is scored
-    once (`score`) rather than once an epoch.
+    once (`score`) rather than once an epoch. With an `objective` the loss is that one instead of TRL's, over
+    rows that it holds itself: `examples` are then only counted.
     `options` are extra fields of the TRL config. Raises Cancelled, and LearnError where nothing was
     learned (a zero gradient or learning rate, weights that are not finite). The base is left as it came.
     """
@@ -142,18 +148,34 @@ def fit(
         def _precompute_ref_logps(self, dataset: Any, *_: Any) -> Any:
             return dataset
 
+        def _send_telemetry(self) -> None:
+            """Not even that somebody trains leaves this machine."""
+
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            result = super().compute_loss(model, inputs, *args, **kwargs)
+            if objective is None:
+                result = super().compute_loss(model, inputs, *args, **kwargs)
+            else:
+                result, seen = objective(model, inputs["place"].tolist())
+                for name, value in seen.items():
+                    self._metrics["train"][name].append(value)
             if not anchors or settings.anchor_weight == 0:
                 return result
-            pull = settings.anchor_weight * anchor_kl(model, self.anchor_batch())
+            pull = settings.anchor_weight * anchor_kl(model, self.anchor_rows())
             return (result[0] + pull, result[1]) if isinstance(result, tuple) else result + pull
 
-        def anchor_batch(self) -> dict[str, Any]:
+        def anchor_rows(self) -> list[Tokens]:
             per_step = min(len(anchors), settings.anchors_a_step)
             start = self.state.global_step * per_step
-            chosen = [anchors[(start + at) % len(anchors)] for at in range(per_step)]
-            return pad_batch(chosen, tokenizer.pad_token_id, self.model.device)
+            return [anchors[(start + at) % len(anchors)] for at in range(per_step)]
+
+    def places(rows: Sequence[dict[str, int]]) -> dict[str, Any]:
+        return {"place": torch.tensor([row["place"] for row in rows])}
+
+    if objective is None:
+        dataset, more = Dataset.from_list(list(examples)), {}
+    else:
+        dataset, more = Dataset.from_dict({"place": range(len(examples))}), {"data_collator": places}
+        options["remove_unused_columns"] = False
 
     set_seed(settings.seed)
     adapter = LoraConfig(
@@ -168,17 +190,18 @@ def fit(
         warnings.simplefilter("ignore", FutureWarning)
         trainer = Exact(
             model=model,
-            args=config_class(**_arguments(model, len(examples), settings, out_dir), **options),
-            train_dataset=Dataset.from_list(list(examples)),
+            args=config_class(**arguments(model, len(examples), settings, out_dir), **options),
+            train_dataset=dataset,
             processing_class=tokenizer,
             peft_config=adapter,
             callbacks=[Report()],
+            **more,
         )
     trainer.remove_callback(PrinterCallback)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), packing(model) if objective else nullcontext():
             warnings.simplefilter("ignore", FutureWarning)
-            trainer.train()
+            loss = trainer.train().training_loss
         if cancel.is_set():
             raise Cancelled()
         b = [p for name, p in trainer.model.named_parameters() if "lora_B" in name]
@@ -204,7 +227,7 @@ def fit(
         model.requires_grad_(False).eval()
         shutil.rmtree(out_dir / "trainer", ignore_errors=True)
     weights = out_dir / "adapter_model.safetensors"
-    last = [entry for entry in trainer.state.log_history if "loss" in entry][-1]
+    last = [entry for entry in trainer.state.log_history if "loss" in entry][-1] | {"train_loss": loss}
     return TrainResult(
         folder=out_dir,
         steps=trainer.state.global_step,
@@ -216,7 +239,7 @@ def fit(
     )
 
 
-def _arguments(model: Any, examples: int, settings: LearningSettings, out_dir: Path) -> dict[str, Any]:
+def arguments(model: Any, examples: int, settings: LearningSettings, out_dir: Path) -> dict[str, Any]:
     """Fields that every TRL config shares: no checkpoints, no reports, no bars, no worker processes."""
     size = parameters(model)
     passes, batch = epochs(settings, examples, size), min(settings.batch_size, examples)
@@ -244,14 +267,12 @@ def _arguments(model: Any, examples: int, settings: LearningSettings, out_dir: P
     }
 
 
-def anchor_kl(model: Any, batch: dict[str, Any]) -> Any:
+def anchor_kl(model: Any, rows: Sequence[Tokens]) -> Any:
     """KL(base || policy) in nats per completion token, the base being `model` without its adapter."""
     import torch
     from torch.nn.functional import kl_div, log_softmax
 
-    mask = batch["completion_mask"][:, 1:].bool()
-    inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "use_cache": False}
     with torch.no_grad(), model.disable_adapter():
-        base = log_softmax(model(**inputs).logits[:, :-1][mask].float(), -1)
-    policy = log_softmax(model(**inputs).logits[:, :-1][mask].float(), -1)
+        base = log_softmax(completion_logits(model, rows)[0].float(), -1)
+    policy = log_softmax(completion_logits(model, rows)[0].float(), -1)
     return kl_div(policy, base, log_target=True, reduction="batchmean")

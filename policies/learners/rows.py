@@ -95,16 +95,17 @@ def pad_batch(rows: Sequence[Tokens], pad_id: int, device: Any) -> dict[str, Any
     }
 
 
-def score(model: Any, rows: Sequence[Tokens], pad_id: int, batch_size: int = 16) -> list[float]:
-    """log p(completion | prompt) of each row in nats, summed over its completion tokens."""
+def score(model: Any, rows: Sequence[Tokens], pad_id: int = 0, batch_size: int = 16) -> list[float]:
+    """log p(completion | prompt) of each row in nats, summed over its completion tokens.
+
+    What rows of one batch begin with is computed once: those of one prompt should stand together.
+    """
     import torch
 
+    from policies.learners.packed import log_probabilities, packing
+
     scores: list[float] = []
-    for start in range(0, len(rows), batch_size):
-        batch = pad_batch(rows[start : start + batch_size], pad_id, model.device)
-        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
-        with torch.inference_mode():
-            logits = model(**inputs, use_cache=False).logits[:, :-1].float()
-            chosen = logits.log_softmax(-1).gather(-1, batch["input_ids"][:, 1:, None])[..., 0]
-            scores += (chosen * batch["completion_mask"][:, 1:]).sum(-1).tolist()
+    with packing(model), torch.inference_mode():
+        for start in range(0, len(rows), batch_size):
+            scores += log_probabilities(model, rows[start : start + batch_size]).tolist()
     return scores

@@ -137,8 +137,8 @@ def test_wishes_that_cannot_be_met(home: Path, policy: LanguagePolicy) -> None:
     Rated(home, policy).talk(4, up_and_down)
     with pytest.raises(NothingToLearn, match="edit a reply"):
         run_update(home, algorithm="dpo", policy=policy, exam=small_exam())
-    with pytest.raises(UpdateError, match="choose auto, kto, dpo"):
-        run_update(home, algorithm="ppo", policy=policy, exam=small_exam())
+    with pytest.raises(UpdateError, match="choose auto, kto, dpo, ppo, grpo, sft"):
+        run_update(home, algorithm="rlhf", policy=policy, exam=small_exam())
 
 
 def test_a_cancelled_update_leaves_nothing(home: Path, policy: LanguagePolicy) -> None:

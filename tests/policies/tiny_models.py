@@ -172,7 +172,9 @@ def make_adapter(folder: Path, model_folder: Path, seed: int = 0, scale: float =
 
     base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
     chosen = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear"} | options
-    model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **chosen))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # peft draws A
+        model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **chosen))
     noise = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, values in model.named_parameters():

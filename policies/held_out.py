@@ -1,0 +1,51 @@
+"""What is kept out of training for the gate: half of it by time, half of it by conversation and question.
+
+Whole conversations from the newest end tell whether what was learned still holds now, which a random
+split cannot (a taste may have drifted); a random split tells whether it holds across everything that was
+ever rated, which a handful of new conversations cannot.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from env.datasets import Row, split
+
+
+def hold_out(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
+    """(training, held out), each in the order of `data`: about `fraction` of the rows held out.
+
+    No conversation and no question stands on both sides, but for the exception in `env.datasets.split`
+    (nearly all was said in one conversation). Deterministic.
+    """
+    want = round(len(data) * fraction)
+    late = _newest(data, want // 2)
+    early = [at for at in range(len(data)) if at not in late]
+    rest = [data[at] for at in early]
+    if not rest or want <= len(late):
+        return rest, [data[at] for at in sorted(late)]
+    _, drawn = split(rest, (want - len(late)) / len(rest), seed)
+    chosen = {id(row) for row in drawn}
+    held = late | {at for at in early if id(data[at]) in chosen}
+    return (
+        [row for at, row in enumerate(data) if at not in held],
+        [row for at, row in enumerate(data) if at in held],
+    )
+
+
+def _newest(data: Sequence[Row], room: int) -> set[int]:
+    """Rows of the newest conversations, whole ones that share no question with any other, at most `room`."""
+    talks: dict[str, list[int]] = defaultdict(list)
+    asked: dict[str, set[str]] = defaultdict(set)
+    for at, row in enumerate(data):
+        talks[row.conversation_id].append(at)
+        asked[row.prompt.question].add(row.conversation_id)
+    late: set[int] = set()
+    newest_first = sorted(talks.values(), key=lambda rows: -max(data[at].created_at for at in rows))
+    for rows in newest_first:
+        if len(late) + len(rows) > room:
+            break
+        if all(len(asked[data[at].prompt.question]) == 1 for at in rows):
+            late.update(rows)
+    return late

@@ -1,0 +1,107 @@
+"""Hindsight: what the owner said is wrong becomes a pair that shows what would have been right.
+
+The policy answers again with the owner's words in its prompt, as a line of the preference card; that
+answer against the first one is a pair under the prompt as it was, without the words. So what a line on
+the card brings about moves into the weights (context distillation, Askell et al. 2021, arXiv 2112.00861;
+feedback in words as something to learn from, Liu et al. 2023, arXiv 2302.02676). Nobody saw the new
+answer, so the reward model, which knows all the other ratings, may object to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from env.datasets import Pair, Reply, Unpaired
+from memory.card_texts import card_block
+from policies.decoding import PolicyError
+from policies.degenerate import degenerate
+from policies.policy import SamplingParams
+
+if TYPE_CHECKING:
+    from policies.language_policy import LanguagePolicy
+    from policies.learners.rows import Tokeniser
+    from policies.reward_model import RewardModel
+
+HEADING = card_block(("",)).strip().splitlines()[0]
+# the new answer goes when it is only this probable, or less, that the owner prefers it to the first
+OBJECTION = 0.4
+SEED = 41
+
+
+@dataclass(frozen=True, slots=True)
+class Hindsight:
+    """`pairs`, and what became of the other reasons: no better answer came, or the reward model objected."""
+
+    pairs: tuple[Pair, ...]
+    unanswered: int = 0
+    objected: int = 0
+
+
+def hindsight(
+    policy: LanguagePolicy,
+    rows: Sequence[Unpaired],
+    words: Tokeniser,
+    reward: RewardModel | None = None,
+    room: int = 160,
+) -> Hindsight:
+    """A pair for every disliked reply of `rows` that says why, from up to `room` new tokens each.
+
+    The policy must speak as the base. Without a `reward` model nobody objects.
+    """
+    asked = [row for row in rows if row.why and not row.label]
+    pairs, objected = [], 0
+    for row, answer in zip(asked, _answers(policy, asked, room), strict=True):
+        if answer is None or answer.text.strip() == row.completion.text.strip():
+            continue
+        if reward is not None:
+            better = reward.preference(words.row(row.prompt, answer), words.row(row.prompt, row.completion))
+            if better <= OBJECTION:
+                objected += 1
+                continue
+        pairs.append(
+            Pair(
+                prompt=row.prompt,
+                chosen=answer,
+                rejected=row.completion,
+                reply_id=row.reply_id,
+                conversation_id=row.conversation_id,
+                created_at=row.created_at,
+                feedback_ids=row.feedback_ids,
+                source="hindsight",
+                rejected_id=row.reply_id,
+            )
+        )
+    return Hindsight(tuple(pairs), len(asked) - len(pairs) - objected, objected)
+
+
+def told(messages: Sequence[dict[str, Any]], why: str) -> list[dict[str, Any]]:
+    """The chat with `why` as one more line of the preference card, the last and so the loudest."""
+    line = " ".join(why.split())
+    first, *rest = messages if messages and messages[0].get("role") == "system" else ({}, *messages)
+    content = str(first.get("content", ""))
+    more = f"\n- {line}" if HEADING in content else card_block((line,))
+    return [{"role": "system", "content": (content + more).lstrip("\n")}, *rest]
+
+
+def _answers(policy: LanguagePolicy, rows: Sequence[Unpaired], room: int) -> list[Reply | None]:
+    """The new answer to each row, or None where none came that is finished text."""
+    answers: list[Reply | None] = [None] * len(rows)
+    kits: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        kits.setdefault(json.dumps(row.prompt.tools, sort_keys=True), []).append(at)
+    # greedy: the likeliest answer to the wish, and the same one at every update
+    sampling = SamplingParams(temperature=0.0, max_new_tokens=room, seed=SEED)
+    for places in kits.values():
+        batch = [told(rows[at].prompt.messages, rows[at].why or "") for at in places]
+        try:
+            made = policy.generate(batch, sampling, rows[places[0]].prompt.tools)
+        except PolicyError:
+            # a prompt that filled the context has no room for one line more
+            continue
+        for at, reply in zip(places, made, strict=True):
+            if reply.finish_reason == "stop" and not degenerate(reply.text):
+                answers[at] = Reply(reply.text.strip())
+    return answers

@@ -1,0 +1,241 @@
+"""The few statistics that a verdict rests on: an interval for a mean, one for a share, one between two
+groups, and two tests that may be looked at after every single rating. Pure; no numpy and no scipy.
+
+The sequential tests are e-processes: their e-value is a bet against "no difference", which nobody can
+expect to grow while that is true. By Ville's inequality it ever reaches 1/alpha with probability of at
+most alpha, however often one looks and whenever one stops (Ramdas, Gruenwald, Vovk & Shafer 2023, "Game-
+theoretic statistics and safe anytime-valid inference", section 3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, variance
+from typing import Literal
+
+from env.bench.report import Interval
+from policies.distributions import beta_cdf, log_beta, root, t_quantile
+
+Decision = Literal["better", "worse"]
+
+
+def paired_interval(differences: Sequence[float], confidence: float = 0.9) -> Interval:
+    """Mean of paired differences with Student's t interval (Student 1908).
+
+    A single difference has no spread to judge by: its interval is infinite. ValueError without any.
+    """
+    if not differences:
+        raise ValueError("An interval needs at least one difference.")
+    mean = fmean(differences)
+    if len(differences) == 1:
+        return Interval(mean, -math.inf, math.inf)
+    half = t_quantile(0.5 + confidence / 2, len(differences) - 1) * math.sqrt(
+        variance(differences) / len(differences)
+    )
+    return Interval(mean, mean - half, mean + half)
+
+
+def gap_interval(
+    first: Sequence[tuple[float, str]], second: Sequence[tuple[float, str]], confidence: float = 0.9
+) -> Interval:
+    """Mean of `first` minus mean of `second`, values as (value, cluster), with a clustered t interval.
+
+    Values of one cluster (a conversation) are not independent, so what they add to the error is summed
+    before it is squared (linearised variance, Cameron & Miller 2015, section II). Where every value is
+    a cluster of its own this is Welch's interval (1947) exactly; degrees of freedom are Welch's, and
+    never more than clusters - 1. ValueError unless both have two values or more, in two clusters or more.
+    """
+    clusters = {cluster for _, cluster in (*first, *second)}
+    if min(len(first), len(second)) < 2 or len(clusters) < 2:
+        raise ValueError("An interval between two groups needs two values of each, in two clusters.")
+    sums: dict[str, float] = dict.fromkeys(clusters, 0.0)
+    spread = []
+    for group, sign in ((first, 1), (second, -1)):
+        mean = fmean(value for value, _ in group)
+        size = len(group)
+        # n / (n - 1) makes the sum of squares Welch's where clusters are single values
+        scale = sign * math.sqrt(size / (size - 1)) / size
+        for value, cluster in group:
+            sums[cluster] += scale * (value - mean)
+        spread.append((variance([value for value, _ in group]) / size, size - 1))
+    gap = fmean(value for value, _ in first) - fmean(value for value, _ in second)
+    error = math.sqrt(sum(part * part for part in sums.values()))
+    total = sum(part for part, _ in spread)
+    if total <= 0:
+        return Interval(gap, gap, gap)
+    freedom = min(total**2 / sum(part**2 / df for part, df in spread), len(clusters) - 1)
+    half = t_quantile(0.5 + confidence / 2, freedom) * error
+    return Interval(gap, gap - half, gap + half)
+
+
+def clopper_pearson(hits: int, trials: int, confidence: float = 0.9) -> Interval:
+    """Share `hits / trials` with the exact interval (Clopper & Pearson 1934): never narrower than it says.
+
+    `env.bench.report.wilson` is the shorter one that holds on average. ValueError as there.
+    """
+    if not 0 <= hits <= trials or trials == 0:
+        raise ValueError(f"{hits} of {trials} is no share.")
+    tail = (1 - confidence) / 2
+    low = 0.0 if hits == 0 else root(lambda p: beta_cdf(p, hits, trials - hits + 1) - tail, 0.0, 1.0)
+    high = (
+        1.0 if hits == trials else root(lambda p: beta_cdf(p, hits + 1, trials - hits) - (1 - tail), 0.0, 1.0)
+    )
+    return Interval(hits / trials, low, high)
+
+
+class SequentialTest:
+    """Is a coin better than `null`? Told one win or loss at a time, it may stop at any time.
+
+    Two bets, one that the true rate lies above `null` and one that it lies below, each spread evenly
+    over its side (the beta-binomial mixture of Robbins 1970, one-sided) and each at alpha / 2. So P(a
+    wrong decision ever) <= alpha at rate `null`, and <= alpha / 2 for the wrong side elsewhere.
+    """
+
+    def __init__(self, alpha: float = 0.05, null: float = 0.5) -> None:
+        _check_level(alpha)
+        if not 0 < null < 1:
+            raise ValueError(f"The rate to beat lies between 0 and 1, not at {null!r}.")
+        self.alpha, self.null = alpha, null
+        self.wins = self.losses = 0
+        self.decided: Decision | None = None
+
+    def update(self, win: bool) -> Decision | None:
+        """Take one trial in; the decision so far. What is decided stays decided."""
+        if win:
+            self.wins += 1
+        else:
+            self.losses += 1
+        count = self.wins + self.losses
+        if self.decided is None and self._beats(self.wins, count):
+            self.decided = "better"
+        elif self.decided is None and self._loses(self.losses, count):
+            self.decided = "worse"
+        return self.decided
+
+    @property
+    def e_value(self) -> float:
+        """The larger of the two bets, halved, because there are two: decided at 1 / alpha."""
+        return max(self.e_values) / 2
+
+    @property
+    def e_values(self) -> tuple[float, float]:
+        """(the bet on better, the bet on worse)"""
+        return one_sided(self.wins, self.losses, self.null), one_sided(self.losses, self.wins, 1 - self.null)
+
+    @classmethod
+    def power(cls, rate: float, trials: int, alpha: float = 0.05, null: float = 0.5) -> dict[str, float]:
+        """{"better", "worse", "trials"}: chances of either decision within `trials` trials at the true
+        `rate`, and the mean number of trials until it stops. Exact, by summing over the lattice of
+        (wins, losses)."""
+        test = cls(alpha, null)
+        open_, found = {0: 1.0}, {"better": 0.0, "worse": 0.0, "trials": 0.0}
+        # the fewest wins, and the fewest losses, that decide: both only grow with the number of trials
+        fewest = {"better": 1, "worse": 1}
+        for count in range(1, trials + 1):
+            found["trials"] += sum(open_.values())
+            reached: dict[int, float] = {}
+            for wins, chance in open_.items():
+                reached[wins + 1] = reached.get(wins + 1, 0.0) + chance * rate
+                reached[wins] = reached.get(wins, 0.0) + chance * (1 - rate)
+            while fewest["better"] <= count and not test._beats(fewest["better"], count):
+                fewest["better"] += 1
+            while fewest["worse"] <= count and not test._loses(fewest["worse"], count):
+                fewest["worse"] += 1
+            found["better"] += sum(p for wins, p in reached.items() if wins >= fewest["better"])
+            found["worse"] += sum(p for wins, p in reached.items() if count - wins >= fewest["worse"])
+            open_ = {
+                wins: p
+                for wins, p in reached.items()
+                if wins < fewest["better"] and count - wins < fewest["worse"]
+            }
+        return found
+
+    def _beats(self, wins: int, count: int) -> bool:
+        return one_sided(wins, count - wins, self.null) >= 2 / self.alpha
+
+    def _loses(self, losses: int, count: int) -> bool:
+        return one_sided(losses, count - losses, 1 - self.null) >= 2 / self.alpha
+
+
+class TwoSampleTest:
+    """Is one coin better than another, both unknown? Fed in any order, may stop at any time.
+
+    For each side: the likelihood of all that was seen under even priors on the two rates, given that
+    the one exceeds the other, over the best likelihood that the opposite order allows. That is an
+    e-process for a null of two unknown rates (universal inference: Wasserman, Ramdas & Balakrishnan
+    2020, PNAS 117, section 7). Each side is tested at `alpha`; both cannot be wrong at once.
+    """
+
+    def __init__(self, alpha: float = 0.05) -> None:
+        _check_level(alpha)
+        self.alpha = alpha
+        self.new, self.old = [0, 0], [0, 0]
+        self.decided: Decision | None = None
+
+    def update(self, new: bool, win: bool) -> Decision | None:
+        """One trial of the new coin or of the old one; the decision so far, which stays."""
+        counts = self.new if new else self.old
+        counts[0 if win else 1] += 1
+        # without both there is nothing to compare, and a long ledger before a trial costs nothing
+        if self.decided is None and min(sum(self.new), sum(self.old)) > 0:
+            limit = math.log(1 / self.alpha)
+            if self._log_e(self.new, self.old) >= limit:
+                self.decided = "better"
+            elif self._log_e(self.old, self.new) >= limit:
+                self.decided = "worse"
+        return self.decided
+
+    @property
+    def e_values(self) -> tuple[float, float]:
+        """(that the new one is better, that it is worse)"""
+        return math.exp(self._log_e(self.new, self.old)), math.exp(self._log_e(self.old, self.new))
+
+    @staticmethod
+    def _log_e(high: Sequence[int], low: Sequence[int]) -> float:
+        """The bet that the rate behind `high` = (wins, losses) exceeds the one behind `low`."""
+        order = exceeds((high[0], high[1]), (low[0], low[1]))
+        if order <= 0:
+            return -math.inf
+        # half of all pairs of rates have this order, hence the 2
+        mixed = math.log(2 * order) + sum(log_beta(1 + wins, 1 + losses) for wins, losses in (high, low))
+        share_high, share_low = (wins / max(1, wins + losses) for wins, losses in (high, low))
+        if share_high <= share_low or not sum(high) or not sum(low):
+            best = _log_likelihood(high[0], high[1], share_high) + _log_likelihood(low[0], low[1], share_low)
+        else:
+            wins, losses = high[0] + low[0], high[1] + low[1]
+            best = _log_likelihood(wins, losses, wins / (wins + losses))
+        return mixed - best
+
+
+def one_sided(wins: int, losses: int, null: float) -> float:
+    """The bet that a rate lies above `null`: mean likelihood over (null, 1), divided by that at `null`."""
+    above = beta_cdf(1 - null, losses + 1, wins + 1)
+    if above <= 0:
+        return 0.0
+    mixed = log_beta(wins + 1, losses + 1) + math.log(above) - math.log(1 - null)
+    return math.exp(min(700.0, mixed - wins * math.log(null) - losses * math.log(1 - null)))
+
+
+def exceeds(first: tuple[int, int], second: tuple[int, int]) -> float:
+    """P(rate of `first` > rate of `second`), each (wins, losses), with even priors.
+
+    Exact for Beta posteriors with whole parameters: a finite sum (Cook 2005, "Exact calculation of
+    beta inequalities", eq. for integer parameters).
+    """
+    a, b, c, d = 1 + second[0], 1 + second[1], 1 + first[0], 1 + first[1]
+    return min(
+        1.0,
+        sum(
+            math.exp(log_beta(a + i, b + d) - log_beta(1 + i, d) - log_beta(a, b)) / (d + i) for i in range(c)
+        ),
+    )
+
+
+def _log_likelihood(wins: int, losses: int, rate: float) -> float:
+    return (wins * math.log(rate) if wins else 0.0) + (losses * math.log1p(-rate) if losses else 0.0)
+
+
+def _check_level(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha is a probability between 0 and 1, not {alpha!r}.")

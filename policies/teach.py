@@ -1,0 +1,189 @@
+"""From the cut ledger to a trained adapter: each signal down its route, by the algorithm that was chosen.
+
+thumbs -> KTO; edits, picks, siblings with opposite thumbs -> DPO; a "why" -> hindsight, which makes a pair
+of it; all of them -> the reward model, which PPO and GRPO learn from and which may object to hindsight;
+imported texts -> SFT; silence -> nothing. KTO reads a pair as one reply liked and one disliked, so that
+nothing is lost when an update is mostly thumbs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
+from env.imported import Text
+from policies.learners.hindsight import hindsight
+from policies.learners.lora import LearningSettings, TrainResult
+from policies.learners.rows import LearnError, Tokeniser, Tokens
+from policies.material import Material, explains, system_message
+
+if TYPE_CHECKING:
+    from policies.language_policy import LanguagePolicy
+    from policies.reward_model import RewardModel
+
+Progress = Callable[[float, str], None]
+# what PPO and GRPO are asked beside the prompts of the ledger
+EVERYDAY, PROMPT_SEED = 32, 50_021
+SHORTEST_ROOM, LONGEST_ROOM = 32, 192
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """The trained adapter, the rows it was trained on, and what became of each kind of signal.
+
+    `read` is `learned` and, where there is a reward model, all that it was fitted to: whoever forgets one of
+    these forgets this adapter. `routes` maps a kind of signal to how many there were, and "learned_as" to
+    what they were learned as.
+    """
+
+    result: TrainResult
+    learned: Sequence[Unpaired | Pair]
+    read: Sequence[Unpaired | Pair]
+    reward: RewardModel | None
+    routes: dict[str, Any] = field(default_factory=dict)
+
+
+def teach(
+    policy: LanguagePolicy,
+    cut: Material,
+    words: Tokeniser,
+    settings: LearningSettings,
+    workshop: Path,
+    progress: Progress,
+    cancel: threading.Event,
+    anchors: Sequence[Tokens] = (),
+) -> Taught:
+    """Train on `cut` in `workshop`; the policy must speak as the base, and does so afterwards.
+
+    Raises Cancelled and LearnError.
+    """
+    from policies.learners import dpo, grpo, kto, ppo, sft
+
+    online = cut.algorithm in ("ppo", "grpo")
+    reward = reward_model(policy, cut, words)
+    whys = sum(map(explains, cut.thumbs))
+    if online and (reward is None or not reward.knows):
+        raise LearnError(
+            f"{cut.algorithm.upper()} learns from a reward model, and these ratings do not yet tell one what "
+            "you like: rate more replies, or train with kto."
+        )
+    found = None
+    if whys and cut.algorithm in ("kto", "dpo"):
+        progress(0.0, f"answering again with {whys} reasons in mind")
+        found = hindsight(policy, cut.thumbs, words, reward, _room(cut, words))
+    made = list(found.pairs) if found else []
+    model, tokenizer = policy.model, policy.tokenizer
+    common = (settings, workshop, progress, cancel, anchors)
+    learned: list[Unpaired | Pair]
+    if cut.algorithm == "kto":
+        singles = unpair([row for row in cut.train if isinstance(row, Unpaired)], made)
+        if len({row.label for row in singles}) < 2:
+            raise LearnError(
+                "All ratings so far are thumbs down and the reasons led to no better answer: rate a reply "
+                "up, or edit one."
+            )
+        thumbs = [kto.Thumb(words.row(row.prompt, row.completion), row.label) for row in singles]
+        result, learned = kto.train(model, tokenizer, thumbs, *common), list(singles)
+    elif cut.algorithm == "dpo":
+        pairs = [row for row in cut.train if isinstance(row, Pair)] + made
+        result, learned = dpo.train(model, tokenizer, _preferences(pairs, words), *common), list(pairs)
+    elif cut.algorithm == "sft":
+        liked = [row for row in cut.train if isinstance(row, Unpaired)]
+        copies = [words.row(row.prompt, row.completion) for row in liked]
+        copies += [words.row(_asked(cut, text), Reply(text.reply)) for text in cut.texts]
+        result, learned = sft.train(model, tokenizer, copies, *common), list(liked)
+    else:
+        assert reward is not None
+        prompts = rollout_prompts(policy, cut, words, settings.max_length // 2)
+        room = _room(cut, words)
+        if cut.algorithm == "ppo":
+            result = ppo.train(
+                model, tokenizer, prompts, reward, room, *common, end_of_turn=words.end_of_turn
+            )
+        else:
+            result = grpo.train(
+                model, tokenizer, prompts, reward, room, *common, stop_ids=sorted(policy.stop_ids)
+            )
+        learned = list(_judged(cut))
+    routes = dict(cut.routes) | {
+        "learned_as": {
+            "algorithm": cut.algorithm,
+            "rows": len(learned) + len(cut.texts),
+            "hindsight": len(made),
+            "hindsight_unanswered": found.unanswered if found else 0,
+            "hindsight_objected": found.objected if found else 0,
+        }
+    }
+    read = learned if reward is None else [*learned, *_judged(cut)]
+    return Taught(result, learned, read, reward, routes)
+
+
+def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> RewardModel | None:
+    """Fitted to every judgement of the training side; None where there are too few to fit one."""
+    from policies.learners import kto
+    from policies.reward_model import RewardModel
+
+    rows = _judged(cut)
+    thumbs = [
+        kto.Thumb(words.row(row.prompt, row.completion), row.label)
+        for row in rows
+        if isinstance(row, Unpaired)
+    ]
+    pairs = _preferences([row for row in rows if isinstance(row, Pair)], words)
+    try:
+        return RewardModel.fit(policy.model, policy.tokenizer, thumbs, pairs)
+    except LearnError:
+        return None
+
+
+def rollout_prompts(policy: LanguagePolicy, cut: Material, words: Tokeniser, longest: int) -> list[list[int]]:
+    """Different prompts of up to `longest` ids: those that were judged, then everyday ones without a card."""
+    from env.skills.probes import everyday_prompts
+
+    rows = [words.row(row.prompt, _reply(row)).prompt_ids for row in _judged(cut)]
+    system = system_message(cut)
+    opening = [{"role": "system", "content": system}] if system else []
+    rows += [
+        list(policy.prompt([*opening, {"role": "user", "content": text}])[1])
+        for text in everyday_prompts("train", EVERYDAY, PROMPT_SEED)
+    ]
+    different = dict.fromkeys(tuple(ids) for ids in rows if len(ids) <= longest)
+    return [list(ids) for ids in different]
+
+
+def _asked(cut: Material, text: Text) -> Prompt:
+    """The prompt of an imported text, under the persona unless it brings a system message of its own."""
+    from env.skills.probes import PERSONA
+
+    messages = text.messages
+    if messages[0]["role"] != "system":
+        messages = ({"role": "system", "content": system_message(cut) or PERSONA}, *messages)
+    return Prompt(messages, "", (), "")
+
+
+def _judged(cut: Material) -> list[Unpaired | Pair]:
+    """Each judgement once: siblings with opposite thumbs are two thumbs already."""
+    return [*cut.thumbs, *(pair for pair in cut.pairs if pair.source != "siblings")]
+
+
+def _preferences(pairs: Sequence[Pair], words: Tokeniser) -> list[Any]:
+    from policies.learners.dpo import Preference
+
+    return [
+        Preference(words.row(pair.prompt, pair.chosen), words.row(pair.prompt, pair.rejected))
+        for pair in pairs
+    ]
+
+
+def _reply(row: Unpaired | Pair) -> Reply:
+    return row.completion if isinstance(row, Unpaired) else row.chosen
+
+
+def _room(cut: Material, words: Tokeniser) -> int:
+    """Tokens for a new reply: as long as the longest judged one, within bounds."""
+    longest = max((len(words.row(row.prompt, _reply(row)).completion_ids) for row in _judged(cut)), default=0)
+    return max(SHORTEST_ROOM, min(LONGEST_ROOM, longest))

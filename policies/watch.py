@@ -1,0 +1,73 @@
+"""An adapter on trial, judged by the ratings that come in: better than what spoke before, worse, or open.
+
+The thumbs under the adapter are compared with those under everything else of the same base, by a test
+that may be looked at after every thumb (`statistics.TwoSampleTest`); so nobody has to say beforehand how
+many ratings the trial takes. Thumbs on another base's replies say nothing here and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from memory.records import Adapter, Feedback, Generation, Message
+from policies.statistics import Decision, TwoSampleTest
+
+# The chance of a wrong rollback, and of a wrong promotion, over the whole of a trial.
+ALPHA = 0.05
+# Before this many thumbs nothing is decided: a bad minute is not a bad adapter.
+FEWEST_THUMBS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """(liked, all) under the adapter and before; e-values at the moment of the decision, or now."""
+
+    decided: Decision | None
+    under: tuple[int, int]
+    before: tuple[int, int]
+    e_better: float
+    e_worse: float
+
+    @property
+    def text(self) -> str:
+        """Such as "0 of 4 replies under it were liked, 6 of 6 before"."""
+        return (
+            f"{self.under[0]} of {self.under[1]} replies under it were liked, "
+            f"{self.before[0]} of {self.before[1]} before"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "decided": self.decided,
+            "under": list(self.under),
+            "before": list(self.before),
+            "e_better": self.e_better,
+            "e_worse": self.e_worse,
+            "alpha": ALPHA,
+        }
+
+
+def trial(
+    adapter: Adapter, ledger: Iterable[tuple[Feedback, Message, Generation]], alpha: float = ALPHA
+) -> Trial:
+    """How `adapter` does by the thumbs of `ledger` (by seq); stops at the thumb that decides."""
+    test = TwoSampleTest(alpha)
+    for feedback, _, generation in ledger:
+        if feedback.kind != "thumb" or generation.base != adapter.base:
+            continue
+        test.update(generation.adapter == adapter.version, feedback.value > 0)
+        if test.decided and sum(test.new) >= FEWEST_THUMBS:
+            break
+    else:
+        if sum(test.new) < FEWEST_THUMBS:
+            test.decided = None
+    better, worse = test.e_values
+    return Trial(
+        test.decided,
+        (test.new[0], sum(test.new)),
+        (test.old[0], sum(test.old)),
+        better,
+        worse,
+    )

@@ -1,0 +1,67 @@
+"""The gate's split: half by time, half by conversation, and nothing on both sides."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from env.datasets import Prompt, Reply, Unpaired
+from policies.held_out import hold_out
+
+
+def row(number: int, conversation: str, question: str, liked: bool) -> Unpaired:
+    messages = ({"role": "user", "content": question},)
+    return Unpaired(
+        prompt=Prompt(messages, question, (), "tiny"),
+        completion=Reply(f"Reply {number}."),
+        label=liked,
+        reply_id=f"r{number}",
+        conversation_id=conversation,
+        created_at=float(number),
+        feedback_ids=(f"f{number}",),
+    )
+
+
+def ledger(count: int, size: int = 2) -> list[Unpaired]:
+    """`count` ratings in conversations of `size`, every question asked once."""
+    return [row(at, f"c{at // size}", f"question {at}", at % 2 == 0) for at in range(count)]
+
+
+def test_half_of_what_is_held_out_is_newer_than_all_that_is_trained_on() -> None:
+    train, held = hold_out(ledger(40), 0.2)
+    assert len(train) + len(held) == 40
+    assert 6 <= len(held) <= 8
+    newest = max(each.created_at for each in train)
+    assert [each.reply_id for each in held if each.created_at > newest] == ["r36", "r37", "r38", "r39"]
+    assert any(each.created_at < 36 for each in held)
+
+
+def test_a_new_conversation_that_repeats_an_old_question_is_not_held_out_for_its_time() -> None:
+    rows = [*ledger(38), row(38, "again", "question 0", True), row(39, "again", "question 1", False)]
+    train, held = hold_out(rows, 0.2)
+    sides = [{each.prompt.question for each in side} for side in (train, held)]
+    assert not sides[0] & sides[1]
+
+
+def test_one_conversation_alone_is_never_held_out_whole() -> None:
+    train, held = hold_out(ledger(20, size=20), 0.2)
+    assert len(train) >= 15
+    assert held
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 30), st.booleans()), min_size=1, max_size=60),
+    st.floats(0.0, 0.5),
+)
+def test_nothing_is_lost_and_nothing_leaks(told: list[tuple[int, int, bool]], fraction: float) -> None:
+    rows = [
+        row(at, f"c{talk}", f"question {question}", liked) for at, (talk, question, liked) in enumerate(told)
+    ]
+    train, held = hold_out(rows, fraction)
+    ids = [each.reply_id for each in rows]
+    assert sorted(each.reply_id for each in (*train, *held)) == sorted(ids)
+    assert not {each.prompt.question for each in train} & {each.prompt.question for each in held}
+    assert (train, held) == hold_out(rows, fraction)
+    for side in (train, held):
+        assert [each.created_at for each in side] == sorted(each.created_at for each in side)

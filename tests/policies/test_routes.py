@@ -1,0 +1,195 @@
+"""Every signal goes down its route, and the report of the adapter says how many went which way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from env.datasets import Prompt, Reply, Unpaired
+from env.imported import FOLDER
+from memory.database import open_home
+from memory.journal import Journal
+from policies.adapters import AdapterRegistry
+from policies.language_policy import LanguagePolicy
+from policies.learners import ppo
+from policies.learners.rows import LearnError
+from policies.material import NothingToLearn, material, turning_point
+from policies.reward_model import FILE, RewardModel
+from policies.update import run_update
+from tests.policies.rated import LENIENT, SETTINGS, Rated, small_exam, state, up_and_down
+
+
+def update(home: Path, policy: LanguagePolicy, algorithm: str = "auto") -> tuple[str, dict[str, Any]]:
+    """(the algorithm that was used, the adapter's report)"""
+    result = run_update(
+        home, algorithm=algorithm, settings=SETTINGS, policy=policy, exam=small_exam(), limits=LENIENT
+    )
+    db = open_home(home)
+    report = AdapterRegistry(db, home).get(result.adapter).report
+    db.close()
+    return result.algorithm, report
+
+
+def short_is_good(home: Path, policy: LanguagePolicy) -> None:
+    """32 thumbs that a reward model can understand: 16 replies of a few tokens up, 16 longer ones down."""
+    short, long = Rated(home, policy).talk(16, length=3), Rated(home, policy).talk(16, length=24)
+    db = open_home(home)
+    journal = Journal(db)
+    # by turns: first all of the one and then all of the other is what a change of taste looks like
+    for good, bad in zip(short, long, strict=True):
+        journal.rate(good.id, 1)
+        journal.rate(bad.id, -1)
+    db.close()
+
+
+def test_thumbs_and_edits_go_to_kto_and_are_counted(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.talk(10, up_and_down)
+    db = open_home(home)
+    Journal(db).edit_reply(rated.replies[0].id, "Trees are tall.")
+    db.close()
+    algorithm, report = update(home, policy)
+    assert algorithm == "kto"
+    routes = report["routes"]
+    assert (routes["thumb"], routes["edit"], routes["pick"], routes["why"]) == (10, 1, 0, 0)
+    assert routes["learned_as"] == {
+        "algorithm": "kto", "rows": 11, "hindsight": 0, "hindsight_unanswered": 0, "hindsight_objected": 0
+    }  # fmt: skip
+    assert report["reward_model"]["n"] == 11
+    assert 0 <= report["reward_model"]["low"] <= report["reward_model"]["accuracy"] <= 1
+
+
+def test_the_reward_model_lies_beside_its_adapter(home: Path, policy: LanguagePolicy) -> None:
+    Rated(home, policy).talk(10, up_and_down)
+    _, report = update(home, policy)
+    reward = RewardModel.load(home / "adapters" / "v1", policy.model, policy.tokenizer)
+    assert reward is not None
+    assert dict(reward.held_out) == report["reward_model"]
+    db = open_home(home)
+    AdapterRegistry(db, home).verify("v1")
+    db.close()
+
+
+def test_few_thumbs_make_no_reward_model(home: Path, policy: LanguagePolicy) -> None:
+    Rated(home, policy).talk(4, up_and_down)
+    _, report = update(home, policy)
+    assert report["reward_model"] is None
+    assert not (home / "adapters" / "v1" / FILE).exists()
+
+
+def test_reasons_make_pairs_by_hindsight(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.talk(6)
+    db = open_home(home)
+    for reply in rated.replies:
+        Journal(db).rate(reply.id, -1, why=f"Say less than {len(reply.content)} letters.")
+    db.close()
+    algorithm, report = update(home, policy)
+    routes = report["routes"]
+    assert (algorithm, routes["why"]) == ("dpo", 6)
+    learned = routes["learned_as"]
+    assert learned["hindsight"] > 0
+    assert learned["hindsight"] + learned["hindsight_unanswered"] + learned["hindsight_objected"] == 6
+    assert "reason in words" in report["why"]
+    assert len(report["trained_on"]["feedback"]) == learned["hindsight"]
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "grpo"])
+def test_online_learners_learn_from_the_reward_model(
+    home: Path, policy: LanguagePolicy, algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ppo, "REPLIES", 8)
+    monkeypatch.setattr(ppo, "MINI_BATCHES", 2)
+    short_is_good(home, policy)
+    used, report = update(home, policy, algorithm)
+    assert used == algorithm
+    assert report["reward_model"]["gain_low"] > 0
+    assert report["routes"]["held_out"] + report["routes"]["thumb"] == 32
+    assert report["proof"]["grad_norm"] > 0
+    assert report["proof"]["max_abs_b"] > 0
+    assert report["proof"]["logits_changed"] > 0
+    assert report["proof"]["sha256_trained"] == report["proof"]["sha256_served"]
+
+
+@pytest.mark.parametrize("count", [4, 12])
+def test_without_a_reward_model_that_knows_something_they_refuse(
+    home: Path, policy: LanguagePolicy, count: int
+) -> None:
+    Rated(home, policy).talk(count, lambda at: 1 if at in (1, 2, 5, 6, 9) else -1)
+    with pytest.raises(LearnError, match="PPO learns from a reward model"):
+        update(home, policy, "ppo")
+    assert state(home) == ([], None)
+
+
+def test_imported_texts_are_imitated(home: Path, policy: LanguagePolicy) -> None:
+    (home / FOLDER).mkdir(parents=True)
+    (home / FOLDER / "mine.txt").write_text("The river is long and cold.\n\nTrees are green in the summer.")
+    algorithm, report = update(home, policy)
+    assert algorithm == "sft"
+    assert report["routes"]["text"] == 2
+    assert report["trained_on"] == {"feedback": [], "replies": [], "imports": ["mine.txt"]}
+    assert report["why"] == "2 imported texts and no rating"
+
+
+def test_sft_imitates_what_was_liked(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.talk(6, up_and_down)
+    algorithm, report = update(home, policy, "sft")
+    assert algorithm == "sft"
+    assert report["trained_on"]["replies"] == sorted(reply.id for reply in rated.replies[1::2])
+
+
+def test_there_is_nothing_to_imitate(home: Path, policy: LanguagePolicy) -> None:
+    Rated(home, policy).talk(3, lambda at: -1)
+    with pytest.raises(NothingToLearn, match="imports"):
+        update(home, policy, "sft")
+
+
+def test_what_is_held_out_is_nobodys_lesson(home: Path, policy: LanguagePolicy) -> None:
+    """Neither the reward model nor hindsight sees a question that the gate will ask about."""
+    rated = Rated(home, policy)
+    rated.talk(30, up_and_down)
+    rated.siblings(10)
+    db = open_home(home)
+    for algorithm in ("kto", "dpo", "ppo", "sft"):
+        cut = material(Journal(db), algorithm)
+        asked = {row.prompt.question for row in cut.test}
+        lessons = {row.prompt.question for row in (*cut.train, *cut.thumbs, *cut.pairs)}
+        assert lessons
+        assert not asked & lessons
+    db.close()
+
+
+def taste(kinds: str) -> list[Unpaired]:
+    """Thumbs on short and long replies by turns; "s" likes the short ones, "l" the long ones."""
+    prompt = Prompt((), "", (), "tiny")
+    texts = {"s": "Tall.", "l": "Trees are tall. They are green. They stand in the wood. Birds live there."}
+    rows = []
+    for at, liked in enumerate(kinds):
+        shown = "sl"[at % 2]
+        reply = Reply(texts[shown])
+        rows.append(Unpaired(prompt, reply, shown == liked, f"r{at}", "c", float(at), (f"f{at}",)))
+    return rows
+
+
+def test_thumbs_of_a_taste_that_turned_fade() -> None:
+    assert turning_point(taste("l" * 40)) < 0
+    assert 10 <= turning_point(taste("l" * 20 + "s" * 12)) < 20
+
+
+def test_what_has_faded_is_neither_trained_on_nor_tested_with(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.talk(24)
+    db = open_home(home)
+    journal = Journal(db)
+    # the random model has one kind of reply: all disliked for a while, then all liked
+    for at, reply in enumerate(rated.replies):
+        journal.rate(reply.id, 1 if at >= 14 or at == 0 else -1)
+    cut = material(journal, "sft")
+    db.close()
+    known = {row.reply_id for row in (*cut.train, *cut.test, *cut.thumbs)}
+    assert not known & {reply.id for reply in rated.replies[:8]}
+    assert cut.routes["faded"] >= 8
+    assert cut.signals == 24

@@ -1,0 +1,56 @@
+"""An adapter on trial: which thumbs count, and when they decide."""
+
+from __future__ import annotations
+
+from memory.records import Adapter, Feedback, Generation, Message
+from policies.watch import trial
+
+ADAPTER = Adapter("v2", "sprout", "0" * 64, "kto", "provisional", "f" * 64, 0.0, "")
+Entry = tuple[Feedback, Message, Generation]
+
+
+def thumbs(marks: str, adapter: str | None, base: str = "sprout", kind: str = "thumb") -> list[Entry]:
+    """One entry for each of `marks`, "+" or "-"."""
+    return [
+        (
+            Feedback("f", 0, "r", kind, 1 if mark == "+" else -1, 0.0),  # type: ignore[arg-type]
+            Message("r", "c", None, "assistant", "Tea.", 0.0),
+            Generation("r", base, adapter, (), "", (), (), {}),
+        )
+        for mark in marks
+    ]
+
+
+def test_worse_than_before_is_decided_after_four_thumbs() -> None:
+    before = thumbs("++++++", None)
+    assert trial(ADAPTER, before + thumbs("---", "v2")).decided is None
+    seen = trial(ADAPTER, before + thumbs("----", "v2"))
+    assert seen.decided == "worse"
+    assert seen.e_worse >= 20
+    assert seen.text == "0 of 4 replies under it were liked, 6 of 6 before"
+
+
+def test_better_than_before_is_decided_too() -> None:
+    seen = trial(ADAPTER, thumbs("+-------", "v1") + thumbs("++++++", "v2"))
+    assert seen.decided == "better"
+    assert seen.to_json()["before"] == [1, 8]
+    assert seen.to_json()["under"] == [5, 5], "it stops at the thumb that decides"
+
+
+def test_as_good_as_before_stays_open() -> None:
+    assert trial(ADAPTER, thumbs("++-+" * 6, None) + thumbs("++-+" * 6, "v2")).decided is None
+    assert trial(ADAPTER, []).decided is None
+    assert trial(ADAPTER, thumbs("----------", "v2")).decided is None, "there is nothing to be worse than"
+
+
+def test_only_thumbs_on_the_same_base_count() -> None:
+    other = thumbs("++++++", None, base="another") + thumbs("----", "v2", base="another")
+    assert trial(ADAPTER, other).before == (0, 0)
+    edits = thumbs("------", "v2", kind="edit")
+    seen = trial(ADAPTER, thumbs("++++++", None) + edits + thumbs("++", "v2"))
+    assert (seen.decided, seen.under) == (None, (2, 2))
+
+
+def test_what_decided_stays_decided_whatever_came_later() -> None:
+    worse = thumbs("++++++++", None) + thumbs("-----", "v2")
+    assert trial(ADAPTER, worse + thumbs("+" * 40, "v2")).decided == "worse"
