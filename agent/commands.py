@@ -111,8 +111,8 @@ def _train(runtime: Runtime, rest: str, context: CommandContext) -> CommandResul
     if rest == "cancel":
         stopped = runtime.cancel_update()
         return CommandResult("The update is cancelled." if stopped else "No update is running.")
-    if rest not in ("", "auto", "kto", "dpo"):
-        raise AttuneError("Choose /train auto, /train kto, /train dpo or /train cancel.")
+    if rest not in ("", "auto", "kto", "dpo", "ppo", "grpo", "sft"):
+        raise AttuneError("Choose /train auto, /train kto, dpo, ppo, grpo or sft, or /train cancel.")
     runtime.start_update(rest or "auto")
     return CommandResult("The update has started; you can go on talking.", "train")
 
@@ -165,6 +165,13 @@ def _memory(runtime: Runtime, rest: str, context: CommandContext) -> CommandResu
         return CommandResult("", "memory")
     found = runtime.recall.search(rest, k=runtime.settings.recall_k)
     return CommandResult("\n".join(f"- {one.text}" for one in found) or "Nothing found.", "none", rest)
+
+
+def _forget(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
+    from agent.forget import follow
+
+    text, action = follow(runtime, rest, context.conversation_id, lambda: _reply(runtime, context))
+    return CommandResult(text, action)
 
 
 def _rate(value: int) -> Callable[[Runtime, str, CommandContext], CommandResult]:
@@ -251,9 +258,12 @@ COMMANDS = (
     Command("/new", "start a new conversation", _face("new")),
     Command("/sessions", "earlier conversations", _face("sessions")),
     Command("/model", "show or change the base model", _model, "[NAME]"),
-    Command("/train", "learn from the ratings now, or stop", _train, "[auto|kto|dpo|cancel]"),
+    Command("/train", "learn from the ratings now, or stop", _train, "[auto|kto|dpo|ppo|grpo|sft|cancel]"),
     Command("/card", "the preference card", _card, "[pin|strike|reset LINE]"),
     Command("/memory", "search, edit and forget memories", _memory, "[QUERY]"),
+    Command(
+        "/forget", "take something out for good", _forget, "[rating|conversation|memory ID|retrain|purge]"
+    ),
     Command("/policy", "adapter versions, use and roll back", _policy, "[use V|rollback]"),
     Command("/why", "what this reply was made of", _on_reply("why")),
     Command("/good", "rate the reply up", _rate(1), "[why]"),

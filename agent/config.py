@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     update_after: int = Field(default=8, ge=1, description="new signals that start an update")
     idle_seconds: float = Field(default=20.0, ge=0.0)
     tools_allowed: tuple[str, ...] = Field(default=TOOLS, description="tools that run without asking")
+    blind: Literal["off", "rare", "often"] = Field(
+        default="rare", description="how often two replies without labels are shown to choose between"
+    )
+
+    best_of: int = Field(
+        default=1, ge=1, le=8, description="replies drawn for each one shown; the reward model picks it"
+    )
 
     def sampling(self, **changes: Any) -> SamplingParams:
         """The sampling of these settings; keyword arguments that are not None replace parts of it."""

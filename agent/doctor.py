@@ -195,6 +195,7 @@ def _index(home: Path, database: Database, settings: Settings) -> Check:
 
 
 def _adapters(home: Path, database: Database, settings: Settings) -> Check:
+    from memory import lineage
     from policies.adapters import AdapterRegistry
     from policies.base_models import resolve
     from policies.left_out import left_out
@@ -218,4 +219,9 @@ def _adapters(home: Path, database: Database, settings: Settings) -> Check:
             return Check("adapter", False, str(wrong), "Use another version: `attune policy list`.")
     speaks = f"{active.version} ({active.status}) speaks" if active else "the base speaks"
     text = f"{speaks}; {len(adapters)} in the registry, all sound"
+    if active is not None and active.forgotten:
+        return Check("adapter", False, text, lineage.what_to_do(active))
+    if marked := [adapter for adapter in adapters if adapter.forgotten]:
+        known = ", ".join(f"{adapter.version} was {lineage.mark(adapter)}" for adapter in marked)
+        text = f"{text}. {known}: `attune forget --purge` deletes what does not speak"
     return Check("adapter", True, f"{text}. {silent}" if silent else text)

@@ -56,10 +56,38 @@ class ReplyDone:
 
 
 @dataclass(frozen=True, slots=True)
+class BlindStarted:
+    """Two replies are being written, which come together. Text after it means that one was enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlindReplies:
+    """Two replies to choose between are in the journal; the end of such a turn, instead of ReplyDone.
+
+    They stand in the order in which they are shown, and nothing here says which adapter made which.
+    """
+
+    first: Message
+    second: Message
+    context_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class TurnFailed:
     """One clear sentence; everything said so far is kept."""
 
     text: str
 
 
-Event = TurnStarted | RecallDone | Notice | TextDelta | ToolStarted | ToolFinished | ReplyDone | TurnFailed
+Event = (
+    TurnStarted
+    | RecallDone
+    | Notice
+    | TextDelta
+    | ToolStarted
+    | ToolFinished
+    | ReplyDone
+    | BlindStarted
+    | BlindReplies
+    | TurnFailed
+)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, field
-from math import exp, lgamma
 from typing import TYPE_CHECKING, Any
 
 from memory.errors import AttuneError
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
+    from memory.records import Adapter
     from policies.update import UpdateJob
+    from policies.watch import Trial
 
-# A provisional adapter is judged from this many thumbs on, and goes when it is this surely worse.
-FEWEST_THUMBS = 4
-SURELY = 0.9
 log = logging.getLogger("attune.clock")
 
 
@@ -37,27 +35,13 @@ class LearningStatus:
 
 @dataclass(frozen=True, slots=True)
 class UpdateNews:
-    """Something that the person should see. kind: "progress", "result", "rolled_back", "failed"."""
+    """Something that the person should see. kind: "progress", "result", "rolled_back", "promoted",
+    "failed"."""
 
     kind: str
     text: str
     fraction: float | None = None
     report: dict[str, Any] = field(default_factory=dict)
-
-
-def surely_worse(old: tuple[int, int], new: tuple[int, int]) -> float:
-    """P(share of thumbs up under `new` < under `old`), each (ups, downs), with uniform priors.
-
-    Exact for Beta posteriors with whole parameters: a finite sum (Cook 2005, "Exact calculation of
-    beta inequalities", eq. for integer parameters).
-    """
-    a, b = 1 + new[0], 1 + new[1]
-    c, d = 1 + old[0], 1 + old[1]
-    return sum(exp(_beta(a + i, b + d) - _beta(1 + i, d) - _beta(a, b)) / (d + i) for i in range(c))
-
-
-def _beta(a: float, b: float) -> float:
-    return lgamma(a) + lgamma(b) - lgamma(a + b)
 
 
 class LearningClock:
@@ -142,7 +126,8 @@ class LearningClock:
             return True
 
     def watch(self) -> None:
-        """Roll a provisional adapter back by itself when thumbs turn clearly worse under it."""
+        """Look at the adapter on trial after a rating: rolled back by itself when it does worse than what
+        spoke before, promoted when it does better, by thumbs or by blind picks."""
         runtime = self._runtime
         # First the cheap question: to know the active one, the base must be found on the disk.
         if not any(one.status == "provisional" for one in runtime.registry.list()):
@@ -150,24 +135,28 @@ class LearningClock:
         adapter = runtime.active_adapter()
         if adapter is None or adapter.status != "provisional":
             return
-        under, before = [0, 0], [0, 0]
-        for feedback, _, generation in runtime.journal.ledger():
-            if feedback.kind == "thumb":
-                counts = under if generation.adapter == adapter.version else before
-                counts[0 if feedback.value > 0 else 1] += 1
-        if sum(under) < FEWEST_THUMBS:
-            return
-        worse = surely_worse((before[0], before[1]), (under[0], under[1]))
-        if worse <= SURELY:
-            return
-        text = (
-            f"{adapter.version} was rolled back by itself: {under[0]} of {sum(under)} replies under it were "
-            f"liked, {before[0]} of {sum(before)} before."
-        )
-        log.info("%s (P = %.3f)", text, worse)
-        runtime.rollback(text)
+        from policies.watch import trial
+        from policies.win_rate import win_rates
+
+        seen = trial(adapter, runtime.journal.ledger(withheld=True))
+        decided, why = seen.decided, seen.text
+        if decided is None:
+            picked = next((one for one in win_rates(runtime.journal, adapter.version) if one.decided), None)
+            if picked is None:
+                return
+            decided, why = picked.decided, f"{picked.wins} of {picked.picks} blind picks went to it"
+        if decided == "worse":
+            text = f"{adapter.version} was rolled back by itself: {why}."
+            runtime.rollback(text)
+            runtime.registry.set_status(adapter.version, "rejected", _watched(adapter, text, seen))
+            news = UpdateNews("rolled_back", text)
+        else:
+            text = f"{adapter.version} has proven itself and is promoted: {why}."
+            runtime.registry.set_status(adapter.version, "promoted", _watched(adapter, text, seen))
+            news = UpdateNews("promoted", text)
+        log.info("%s (e-values: better %.3g, worse %.3g)", text, seen.e_better, seen.e_worse)
         with self._lock:
-            self._news.append(UpdateNews("rolled_back", text))
+            self._news.append(news)
 
     def status(self) -> LearningStatus:
         runtime = self._runtime
@@ -191,6 +180,11 @@ class LearningClock:
             stage=stage if self.updating else "",
             ready=runtime.ready,
         )
+
+
+def _watched(adapter: Adapter, text: str, seen: Trial) -> dict[str, Any]:
+    """The adapter's report with how its trial ended; what the gate found stays as it was."""
+    return {**adapter.report, "trial": {"text": text, **seen.to_json()}}
 
 
 def _ending(job: UpdateJob) -> UpdateNews:

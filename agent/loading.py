@@ -97,7 +97,7 @@ class Loading(Speaker):
                 with self._speaking:
                     self._policy, self._spec = policy, spec
                     self.sync_adapter()
-                self._tell_left_out(spec)
+                self._tell_adapters(spec)
             if self.settings.memory:
                 say(0.7, "opening the memories")
                 recall = self.recall
@@ -108,11 +108,16 @@ class Loading(Speaker):
                     self.embedder.embed(["ready"])
             say(1.0, "ready")
 
-    def _tell_left_out(self, spec: BaseSpec) -> None:
+    def _tell_adapters(self, spec: BaseSpec) -> None:
         from policies.left_out import left_out
 
         if sentence := left_out(self.registry, spec):
             self._notices.append(sentence)
+        active = self.active_adapter()
+        if active is not None and active.forgotten:
+            from memory.lineage import what_to_do
+
+            self._notices.append(what_to_do(active))
 
     def _load(self, model: str | None, say: Progress) -> tuple[Policy, BaseSpec]:
         from policies.base_models import BaseSpec, resolve

@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent import prompt
+from agent.best_of import BestOf
+from agent.blind import Blind
 from agent.events import (
     Event,
     Notice,
@@ -45,6 +47,8 @@ class Loop:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self._layout = Layout(runtime.journal)
+        self._blind = Blind(runtime)
+        self._best_of = BestOf(runtime)
 
     def turn(
         self,
@@ -55,11 +59,13 @@ class Loop:
         sampling: SamplingParams | None = None,
         use_memory: bool | None = None,
         use_card: bool | None = None,
+        blind: bool | None = False,
     ) -> Iterator[Event]:
         """Answer `text` under `parent_id` (default: the head of the conversation; None and no id: a new one).
 
         AttuneError at once when there is nothing to answer; later trouble is a TurnFailed event. Iterate
-        in a worker thread; set `cancel` to stop the reply, which is kept. `use_*` None means the settings.
+        in a worker thread; set `cancel` to stop the reply, which is kept. `use_*` None means the settings;
+        so does `blind` (agent/blind.py), which a face leaves False unless it can show two replies.
         """
         cleaned, changed = prompt.clean(text)
         if conversation_id is not None and parent_id is None:
@@ -67,7 +73,7 @@ class Loop:
         elif parent_id is not None and conversation_id is None:
             conversation_id = self.runtime.journal.message(parent_id).conversation_id
         return self._turn(
-            cleaned, changed, conversation_id, parent_id, cancel, sampling, use_memory, use_card
+            cleaned, changed, conversation_id, parent_id, cancel, sampling, use_memory, use_card, blind
         )
 
     def regenerate(
@@ -113,6 +119,7 @@ class Loop:
         sampling: SamplingParams | None,
         use_memory: bool | None,
         use_card: bool | None,
+        blind: bool | None = False,
     ) -> Iterator[Event]:
         journal = self.runtime.journal
         try:
@@ -126,7 +133,9 @@ class Loop:
         yield TurnStarted(user)
         if changed:
             yield Notice("Invisible control characters were taken out of your message.")
-        events = self._answer(user, user, cancel, sampling, use_memory, use_card, back_to=(head,))
+        events = self._answer(
+            user, user, cancel, sampling, use_memory, use_card, back_to=(head,), blind=blind
+        )
         yield from self._guarded(events)
 
     def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
@@ -153,6 +162,7 @@ class Loop:
         use_card: bool | None,
         recalled: list[Recalled] | None = None,
         back_to: tuple[str | None] | None = None,
+        blind: bool | None = False,
     ) -> Iterator[Event]:
         runtime, settings = self.runtime, self.runtime.settings
         with_memory = settings.memory if use_memory is None else use_memory
@@ -168,7 +178,10 @@ class Loop:
                 )
                 runtime.journal.set_sent(source.id, prompt.with_memories(source.content, recalled))
             yield RecallDone(tuple(recalled))
-            card_lines, trial = lines_for(runtime.card, settings.explore) if with_card else ((), None)
+            sides = self._blind.sides(policy, source, blind)
+            # a style that is only tried asks for a thumb, and two replies ask for a choice
+            explore = settings.explore and sides is None
+            card_lines, trial = lines_for(runtime.card, explore) if with_card else ((), None)
             turn = Turn(
                 policy=policy,
                 sampling=sampling or settings.sampling(),
@@ -181,13 +194,22 @@ class Loop:
                 recalled=recalled,
                 leaf=leaf,
                 back_to=back_to,
+                sides=sides,
             )
             yield from self._rounds(turn)
 
     def _rounds(self, turn: Turn) -> Iterator[Event]:
         for round_number in range(MAX_TOOL_ROUNDS + 1):
             fitted = yield from self._layout.fit(turn)
-            drawn = yield from self._draw(turn, fitted)
+            drawn = None
+            if turn.sides is not None and not round_number:
+                over, drawn = yield from self._blind.answer(turn, fitted)
+                if over:
+                    return
+            if drawn is None and (drawn := self._best_of.draw(turn, fitted)) and drawn.text:
+                yield TextDelta(drawn.text)
+            if drawn is None:
+                drawn = yield from self._draw(turn, fitted)
             calls = drawn.calls if round_number < MAX_TOOL_ROUNDS else ()
             reply, generation = self._keep(turn, fitted, drawn.text, drawn.generated, calls)
             if not calls:
@@ -207,9 +229,7 @@ class Loop:
     def _draw(self, turn: Turn, fitted: prompt.Fitted) -> Generator[Event, None, Drawn]:
         """Stream one generation. What was said is kept when it breaks off, and then the reason is raised."""
         visible, raw = ToolCallFilter(), ""
-        room = max(turn.policy.context_length - fitted.tokens, 1)
-        sampling = replace(turn.sampling, max_new_tokens=min(turn.sampling.max_new_tokens, room))
-        stream = turn.policy.stream(fitted.messages, sampling, turn.tools, turn.cancel)
+        stream = turn.policy.stream(fitted.messages, turn.within(fitted), turn.tools, turn.cancel)
         generated: Generated | None = None
         try:
             for item in stream:

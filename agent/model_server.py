@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from memory.errors import AttuneError
 from policies.adapter_files import AdapterError
-from policies.policy import SamplingParams, TokenChunk
+from policies.policy import SamplingParams, Side, TokenChunk
 
 log = logging.getLogger("attune.server")
 Request = dict[str, Any]
@@ -90,6 +90,8 @@ class Server:
             "prefill": self._prefill,
             "stream": self._stream,
             "generate": self._generate,
+            "mixed": self._mixed,
+            "best_of": self._best_of,
             "swap": self._swap,
             "embed": self._embed,
         }[op]
@@ -156,6 +158,20 @@ class Server:
         sampling = SamplingParams(**request["sampling"])
         made = self._policy(request).generate(request["batch"], sampling, request["tools"])
         return [asdict(one) for one in made]
+
+    def _mixed(self, request: Request) -> list[dict[str, Any]]:
+        sides = [Side(**side) for side in request["sides"]]
+        sampling, cancel = SamplingParams(**request["sampling"]), self._cancels[request["id"]]
+        policy = self._policy(request)
+        made = policy.mixed(request["messages"], sides, sampling, request["tools"], cancel)
+        return [asdict(one) for one in made]
+
+    def _best_of(self, request: Request) -> dict[str, Any]:
+        sampling, cancel = SamplingParams(**request["sampling"]), self._cancels[request["id"]]
+        made = self._policy(request).best_of(
+            request["messages"], request["n"], request["reward"], sampling, request["tools"], cancel
+        )
+        return asdict(made)
 
     def _swap(self, request: Request) -> None:
         self._policy(request).swap(request["version"], request["path"])

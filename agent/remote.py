@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agent.model_host import HostError, ModelHost, Progress
-from policies.policy import ChatMessage, Generated, SamplingParams, TokenChunk
+from policies.policy import ChatMessage, Generated, SamplingParams, Side, TokenChunk
 
 if TYPE_CHECKING:
     from policies.base_models import BaseSpec
@@ -124,6 +124,48 @@ class RemotePolicy:
             tools=_plain(tools),
         )
         return [_generated(one) for one in made]
+
+    def mixed(
+        self,
+        messages: Sequence[ChatMessage],
+        sides: Sequence[Side],
+        sampling: SamplingParams,
+        tools: Sequence[Mapping[str, Any]] = (),
+        cancel: threading.Event | None = None,
+    ) -> list[Generated]:
+        self._load()
+        *_, last = self._host.request(
+            "mixed",
+            cancel or threading.Event(),
+            handle=self._handle,
+            messages=_plain(messages),
+            sides=[asdict(side) for side in sides],
+            sampling=asdict(sampling),
+            tools=_plain(tools),
+        )
+        return [_generated(one) for one in last["value"]]
+
+    def best_of(
+        self,
+        messages: Sequence[ChatMessage],
+        n: int,
+        reward: str,
+        sampling: SamplingParams,
+        tools: Sequence[Mapping[str, Any]] = (),
+        cancel: threading.Event | None = None,
+    ) -> Generated:
+        self._load()
+        *_, last = self._host.request(
+            "best_of",
+            cancel or threading.Event(),
+            handle=self._handle,
+            messages=_plain(messages),
+            n=n,
+            reward=reward,
+            sampling=asdict(sampling),
+            tools=_plain(tools),
+        )
+        return _generated(last["value"])
 
     def swap(self, version: str | None, path: str | None = None) -> None:
         self._load()

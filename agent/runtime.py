@@ -10,6 +10,7 @@ What a face uses (none of it needs a model to be loaded unless it says so):
     runtime.rate(reply_id, value, why=None)   -> Feedback   value +1, -1, or 0 to take it back
     runtime.edit_reply(reply_id, text)        -> Feedback   the owner's better version
     runtime.pick(reply_id, other_id)          -> Feedback   this one is better than its sibling
+    runtime.choose(first_id, second_id, choice)   the answer to two replies without labels (BlindReplies)
     runtime.why(reply_id)                     -> Why        memories, card lines, adapter of a reply
     runtime.clock               agent.learning_clock.LearningClock, and through the runtime:
     runtime.maybe_update(idle_seconds) -> bool       starts an update when it is due; True when it started
@@ -38,6 +39,8 @@ from agent.learning_clock import LearningClock, LearningStatus, UpdateNews
 from agent.loading import Loading, Progress
 from agent.paths import home_folder
 from agent.why import Why, explain
+from memory.comparisons import Choice, settle
+from memory.erase import finish
 from memory.errors import AttuneError
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
@@ -66,6 +69,7 @@ class Runtime(Loading):
     ) -> None:
         """A given `policy` (of the base `spec`) or `embedder` is used as it is; else `warm` makes them."""
         super().__init__(home, settings, in_process, policy, embedder, spec)
+        finish(self.db, self.home)
         self.journal = Journal(self.db)
         self.card = PreferenceCard(self.db, self.journal)
         self.context_used = 0
@@ -130,6 +134,12 @@ class Runtime(Loading):
         if newest is not None and newest.reply_id == reply_id:
             return newest
         return self.journal.pick(reply_id, other_id)
+
+    def choose(self, first_id: str, second_id: str, choice: Choice) -> list[Feedback]:
+        """The owner's answer to two replies without labels; a picked one becomes the head."""
+        events = settle(self.journal, first_id, second_id, choice)
+        self.clock.watch()
+        return events
 
     def why(self, reply_id: str) -> Why:
         """Everything behind a reply. NotFound when there is no such reply."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent import prompt
@@ -11,7 +11,8 @@ from agent.tools import TOOLS
 from memory.card_texts import CARD_TEXTS
 from memory.preferences import PreferenceCard
 from memory.records import Generation, Message, Recalled
-from policies.policy import Generated, Policy, Renders, SamplingParams
+from policies.policy import Generated, Policy, Renders, SamplingParams, Side
+from policies.tool_calls import ToolCallFilter
 
 SCHEMAS = tuple(tool.schema() for tool in TOOLS)
 
@@ -34,6 +35,16 @@ class Turn:
     back_to: tuple[str | None] | None = None
     # The style of the card line that is only tried in this turn.
     trial: str | None = None
+    # What speaks and what it is compared with, in a turn that shows two replies.
+    sides: tuple[Side, Side] | None = None
+
+    # How many replies were drawn for the one that is kept; the reward model chose among them.
+    drawn: int = 1
+
+    def within(self, fitted: prompt.Fitted) -> SamplingParams:
+        """The sampling, for as many tokens as the prompt leaves room for."""
+        room = max(self.policy.context_length - fitted.tokens, 1)
+        return replace(self.sampling, max_new_tokens=min(self.sampling.max_new_tokens, room))
 
     def generation(self, fitted: prompt.Fitted, generated: Generated) -> Generation:
         """How the newest reply of the turn came about, for the journal."""
@@ -50,6 +61,7 @@ class Turn:
                 "top_p": self.sampling.top_p,
                 "max_new_tokens": self.sampling.max_new_tokens,
                 "seed": self.sampling.seed,
+                **({"best_of": self.drawn} if self.drawn > 1 else {}),
             },
             recalled=tuple(self.recalled),
             card_lines=self.card_lines,
@@ -67,6 +79,14 @@ class Drawn:
     text: str
     calls: tuple[dict[str, Any], ...]
     generated: Generated
+
+
+def read(generated: Generated) -> Drawn:
+    """A generation that was not streamed, read like one that was."""
+    visible = ToolCallFilter()
+    visible.feed(generated.text)
+    _, text, calls = visible.finish()
+    return Drawn(text, () if generated.finish_reason == "cancelled" else tuple(calls), generated)
 
 
 def lines_for(card: PreferenceCard, explore: bool) -> tuple[tuple[str, ...], str | None]:

@@ -54,12 +54,14 @@ def _chat(state: State) -> None:
 
 
 def _add_commands() -> None:
-    from agent.cli import ask, bench, card, feedback, keep, memory, policy, train
+    from agent.cli import ask, bench, card, feedback, forget, keep, memory, policy, train
 
     app.command(name="ask")(ask.ask)
     app.command(name="rate")(feedback.rate)
     app.command(name="train")(train.train)
+    policy.app.command(name="delete")(forget.delete)
     app.add_typer(policy.app, name="policy")
+    app.add_typer(forget.app, name="forget")
     app.add_typer(memory.app, name="memory")
     app.add_typer(card.app, name="card")
     app.add_typer(bench.app, name="bench")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from agent.cli import bench_learning, bench_update
 from agent.cli.options import Json, Model, ProgressLine, interruptible, opened
 
 app = typer.Typer(help="Measure Attune.", no_args_is_help=True, rich_markup_mode=None)
@@ -66,24 +66,6 @@ def sprout(
             policy.close()
 
     _measure(work, plain_table, as_json)
-
-
-@app.command()
-def learning(
-    context: typer.Context,
-    as_json: Json = False,
-    quick: Quick = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of one thread each; else one a CPU core.")
-    ] = None,
-    model: Model = None,
-) -> None:
-    """How many thumbs a taste needs, by what the agent may learn with."""
-    from agent.benches import learning as bench
-    from env.bench.learning import as_table
-
-    name, many = opened(context, None, model).model, workers or os.cpu_count() or 1
-    _measure(lambda progress, cancelled: bench.run(name, quick, many, progress, cancelled), as_table, as_json)
 
 
 @app.command()
@@ -148,3 +130,7 @@ def plain_table(result: dict[str, Any], indent: str = "") -> str:
             shown = f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
             lines.append(f"{indent}{name:<24} {shown}")
     return "\n".join(lines)
+
+
+bench_learning.register(app, _measure)
+bench_update.register(app, _measure)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from agent.cli.options import Home, Json, opened, print_json
+from memory.lineage import mark
+from memory.records import Adapter
 
 app = typer.Typer(help="Adapter versions.", no_args_is_help=True, rich_markup_mode=None)
 Version = Annotated[str, typer.Argument(metavar="V", help="Such as v1; `base` is the model without one.")]
@@ -27,23 +29,24 @@ def list_(context: typer.Context, as_json: Json = False, home: Home = None) -> N
         if not adapters:
             print("There is no adapter yet; the base speaks. Rate replies, then `attune train`.")
         for one in adapters:
-            mark = "*" if active is not None and one.version == active.version else " "
-            print(f"{mark} {one.version}  {one.status}  {one.algorithm}  {one.signals} signals  {one.base}")
+            star = "*" if active is not None and one.version == active.version else " "
+            told = f"{one.version}  {one.status}  {one.algorithm}  {one.signals} signals  {one.base}"
+            print(f"{star} {told}{_marked(one)}")
 
 
 @app.command()
 def show(context: typer.Context, version: Version, as_json: Json = False, home: Home = None) -> None:
-    """Show one version with its gate report."""
+    """Show one version with its gate report: verdict, evidence, what changed, and proof of learning."""
     with opened(context, home).runtime() as runtime:
         adapter = runtime.registry.get(version, runtime.base_sha256)
         if as_json:
             print_json(asdict(adapter))
             return
-        print(f"{adapter.version}  {adapter.status}  {adapter.algorithm} on {adapter.base}")
-        print(f"signals  {adapter.signals}")
-        print(f"sha256   {adapter.sha256}")
-        for reason in adapter.report.get("reasons", []):
-            print(f"- {reason}")
+        from agent.tui.report import full_report
+
+        speaks = runtime.active_adapter()
+        active = speaks is not None and speaks.version == adapter.version
+        print(full_report(replace(adapter, active=active), runtime.journal))
 
 
 @app.command()
@@ -59,6 +62,11 @@ def rollback(context: typer.Context, as_json: Json = False, home: Home = None) -
     """Go back to what spoke before."""
     with opened(context, home).runtime() as runtime:
         _tell(runtime.rollback(), as_json)
+
+
+def _marked(adapter: Adapter) -> str:
+    said = mark(adapter)
+    return f"  ({said})" if said else ""
 
 
 def _tell(active: str | None, as_json: bool) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.options import Home, Json, Model, ProgressLine, interruptible, opened, print_json
 from memory.errors import AttuneError
+
+if TYPE_CHECKING:
+    from agent.runtime import Runtime
+    from policies.update_run import UpdateResult
 
 TICK = 0.2
 
@@ -18,43 +22,55 @@ class Algorithm(StrEnum):
     auto = "auto"
     kto = "kto"
     dpo = "dpo"
+    ppo = "ppo"
+    grpo = "grpo"
+    sft = "sft"
 
 
 def train(
     context: typer.Context,
     algorithm: Annotated[
-        Algorithm, typer.Option(help="auto chooses by what the ledger holds.")
+        Algorithm,
+        typer.Option(
+            help="auto chooses by what the ledger holds: kto learns from thumbs, dpo from pairs, ppo and "
+            "grpo from a reward model, sft imitates liked replies and the texts in the folder imports."
+        ),
     ] = Algorithm.auto,
     as_json: Json = False,
     home: Home = None,
     model: Model = None,
 ) -> None:
     """Train an adapter on the ratings, judge it, and let it speak if it is good."""
-    from policies.update import UpdateJob
-
-    progress, cancel = ProgressLine(), threading.Event()
     with opened(context, home, model).runtime() as runtime:
-        settings = runtime.settings
-        job = UpdateJob(runtime.home, settings.model, algorithm.value, device=settings.device)
-        try:
-            with interruptible(cancel):
-                job.start()
-                while job.running:
-                    for report in job.wait(TICK):
-                        progress(report.fraction, report.text)
-                    if cancel.is_set():
-                        job.cancel()
-        finally:
-            job.cancel()
-            progress.done()
-        if job.cancelled:
-            raise KeyboardInterrupt
-        if job.result is None:
-            raise AttuneError(job.error or "The update ended without a result; train again.")
+        result = learn(runtime, algorithm.value)
         if as_json:
-            print_json(job.result.to_json())
+            print_json(result.to_json())
             return
-        result = job.result
         print(f"{result.adapter} ({result.algorithm}, {result.signals} signals): {result.verdict}")
         for reason in result.reasons:
             print(f"- {reason}")
+
+
+def learn(runtime: Runtime, algorithm: str = "auto") -> UpdateResult:
+    """One update from start to end, with its progress on stderr. Raises AttuneError when none came of it."""
+    from policies.update import UpdateJob
+
+    progress, cancel = ProgressLine(), threading.Event()
+    settings = runtime.settings
+    job = UpdateJob(runtime.home, settings.model, algorithm, device=settings.device)
+    try:
+        with interruptible(cancel):
+            job.start()
+            while job.running:
+                for report in job.wait(TICK):
+                    progress(report.fraction, report.text)
+                if cancel.is_set():
+                    job.cancel()
+    finally:
+        job.cancel()
+        progress.done()
+    if job.cancelled:
+        raise KeyboardInterrupt
+    if job.result is None:
+        raise AttuneError(job.error or "The update ended without a result; train again.")
+    return job.result

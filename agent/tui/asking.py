@@ -37,7 +37,7 @@ class Asking:
         elif what == "step":
             await self._step(view, asked.amount)
         elif isinstance(view, UserTurn):
-            self._beside(lambda: self._edit_turn(view))
+            self.beside(lambda: self._edit_turn(view))
         elif view.reply_id is None:
             chat.say("The reply is still being spoken.")
         else:
@@ -46,19 +46,19 @@ class Asking:
     async def _of_reply(self, view: ReplyView, reply_id: str, what: str, amount: int) -> None:
         rating = self.chat.rating
         if what == "rate":
-            self._beside(lambda: rating.rate(view, amount))
+            self.beside(lambda: rating.rate(view, amount))
         elif what == "pick":
-            self._beside(lambda: rating.pick(view))
+            self.beside(lambda: rating.pick(view))
         elif what == "bad_why":
-            self._beside(lambda: self._bad_why(view))
+            self.beside(lambda: self._bad_why(view))
         elif what == "edit":
-            self._beside(lambda: self._edit_reply(view))
+            self.beside(lambda: self._edit_reply(view))
         elif what == "regenerate":
             await self.regenerate(view)
         elif what == "why":
             self.chat.app.show_why(reply_id)  # type: ignore[attr-defined]
 
-    def _beside(self, act: Callable[[], Awaitable[None]]) -> None:
+    def beside(self, act: Callable[[], Awaitable[None]]) -> None:
         """Run `act` in a worker; what goes wrong is one sentence on the screen."""
 
         async def run() -> None:

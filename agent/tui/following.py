@@ -7,12 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.commands import CommandContext, CommandResult, run
+from agent.tui.choosing import FIRST
 from agent.tui.widgets.reply import ReplyView
 from memory.errors import AttuneError
 
 if TYPE_CHECKING:
     from agent.tui.screens.chat import ChatScreen
 
+# Which reply is meant is open while there are two.
+ON_A_REPLY = {"/why", "/good", "/bad", "/edit", "/regenerate", "/pick", "/copy"}
 SCREENS = {"sessions", "memory", "policy", "card", "help"}
 
 
@@ -33,6 +36,8 @@ class Following:
 
     async def _carry_out(self, line: str) -> None:
         chat = self.chat
+        if chat.transcript.pair is not None and line.split()[0] in ON_A_REPLY:
+            raise AttuneError(FIRST)
         view = chat.transcript.newest
         before = await chat.rating.snapshot(view.reply_id) if view and view.reply_id else None
         context = CommandContext(chat.conversation_id, view.reply_id if view else None)

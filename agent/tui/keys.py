@@ -71,6 +71,17 @@ TURN: list[BindingType] = [
     key("enter,i", "ask('leave')", "back to the prompt", "turn.leave"),
 ]
 
+PAIR: list[BindingType] = [
+    key("1", "choose('first')", "the first is better", "pair.first"),
+    key("2", "choose('second')", "the second is better", "pair.second"),
+    key("equals_sign", "choose('alike')", "they are alike", "pair.alike"),
+    key("x", "choose('both bad')", "both are bad", "pair.both_bad"),
+    key("s", "choose('')", "leave it open", "pair.skip"),
+    key("up,k", "move(-1)", "the message above", "pair.up"),
+    key("down,j", "move(1)", "the message below", "pair.down"),
+    key("enter,i", "ask('leave')", "back to the prompt", "pair.leave"),
+]
+
 BACK = key("escape,q", "back", "back", "screen.back")
 
 MEMORY: list[BindingType] = [
@@ -128,6 +139,7 @@ TABLES: dict[str, list[BindingType]] = {
     "In the prompt": PROMPT,
     "Anywhere in the chat": CHAT,
     "On a reply (Esc or Tab goes there)": REPLY,
+    "On two replies (Esc or Tab goes there)": PAIR,
     "On your own message": TURN,
     "Screens": APP,
     "Memory": MEMORY,

@@ -1,60 +1,179 @@
-"""A version's gate report in plain words. Every part may be missing: reports are data, not promises."""
+"""A version's gate report in plain words, for the Policy screen and `attune policy show`.
+
+Every part may be missing: reports are data, not promises, and those of an older home have fewer parts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from agent.tui.plain import clean, one_line, when
+from agent.tui.plain import clean, count, one_line, when
+from memory.errors import NotFound
 from memory.records import Adapter
 
+if TYPE_CHECKING:
+    from memory.journal import Journal
 
-def report_text(adapter: Adapter) -> str:
-    """Verdict, reasons, and the figures that it rests on."""
+Quote = Callable[[str], str | None]
+# What a status means where the word alone does not say it (see policies.gate.Verdict).
+MEANS = {
+    "provisional": "on trial, new ratings decide",
+    "rejected": "it is not used by itself",
+}
+
+
+def report_text(adapter: Adapter, quote: Quote = lambda reply_id: None, picks: Sequence[str] = ()) -> str:
+    """Verdict and reasons, then what they rest on, part by part.
+
+    `quote` gives the text of a rated reply, None where it was erased; `picks` are lines on blind picks.
+    """
     report = adapter.report
-    speaks = ", speaking now" if adapter.active else ""
     lines = [
-        f"{adapter.version}: {adapter.status}{speaks}",
+        _verdict(adapter),
         f"{adapter.algorithm} on {adapter.signals} signals, from {adapter.base}, {when(adapter.created_at)}",
+        *_forgotten(adapter),
     ]
     reasons = [clean(str(reason)) for reason in report.get("reasons", ())]
     lines += ["", *(f"\u2022 {reason}" for reason in reasons)] if reasons else []
-    figures = [*_held_out(report), *_drift(report), *_skills(report)]
-    lines += ["", *figures] if figures else []
-    samples = [sample for sample in report.get("samples", ()) if isinstance(sample, Mapping)]
-    if samples:
-        lines += ["", "It now says such things as"]
-        lines += [f"  \u201c{one_line(str(sample.get('text', '')), 110)}\u201d" for sample in samples[:3]]
+    for part in (
+        [*_trial(report), *picks],
+        [*_held_out(report), *_drift(report), *_skills(report), *_factual(report)],
+        _changed(report, quote),
+        _samples(report),
+        _proof(report),
+    ):
+        lines += ["", *part] if part else []
     lines += ["", f"sha256 {adapter.sha256[:16]}\u2026"]
     return "\n".join(lines)
 
 
+def full_report(adapter: Adapter, journal: Journal) -> str:
+    """`report_text` with the rated replies in their own words, and what the blind picks say."""
+    from policies.win_rate import win_rates
+
+    def quote(reply_id: str) -> str | None:
+        try:
+            return one_line(journal.message(reply_id).content, 60)
+        except NotFound:
+            return None
+
+    picks = [f"blind picks       {one.text}" for one in win_rates(journal, adapter.version)]
+    return report_text(adapter, quote, picks)
+
+
+def _verdict(adapter: Adapter) -> str:
+    """The status as it is now; what the gate found, where it says more or was overtaken."""
+    finding = str(adapter.report.get("finding") or adapter.report.get("verdict") or adapter.status)
+    text = f"{adapter.version}: {adapter.status}"
+    if finding != adapter.status:
+        text += f" (the gate said: {clean(finding)})"
+    if adapter.active:
+        text += ", speaking now"
+    return f"{text}: {MEANS[adapter.status]}" if adapter.status in MEANS else text
+
+
+def _forgotten(adapter: Adapter) -> list[str]:
+    gone = sum(adapter.forgotten.values())
+    return (
+        [f"{count(gone, 'thing')} that it was trained on was forgotten since: train again."] if gone else []
+    )
+
+
+def _trial(report: Mapping[str, Any]) -> list[str]:
+    ended = report.get("trial") or {}
+    return [f"trial             {clean(str(ended['text']))}"] if "text" in ended else []
+
+
 def _held_out(report: Mapping[str, Any]) -> list[str]:
     held = report.get("held_out") or {}
-    if "accuracy" not in held:
-        return []
-    line = f"held-out ratings  {held['accuracy']:.0%} in the right order"
+    lines = [f"held-out ratings  {_margin(held)}"] if "accuracy" in held else []
+    if "accuracy" in (held.get("later") or {}):
+        lines.append(f"  newer than all  {_margin(held['later'])}")
+    return lines
+
+
+def _margin(held: Mapping[str, Any]) -> str:
+    line = f"{held['accuracy']:.0%} in the right order"
     if "liked" in held:
         line += f" ({held['liked']} liked, {held.get('disliked', 0)} not)"
     if "margin_low" in held:
-        line += f", margin {held['margin']:.2f} [{held['margin_low']:.2f}, {held['margin_high']:.2f}]"
-    return [line]
+        sure = f", {held['confidence']:.0%} sure" if "confidence" in held else ""
+        line += f", margin {held['margin']:.2f} [{held['margin_low']:.2f}, {held['margin_high']:.2f}]{sure}"
+    return line
 
 
 def _drift(report: Mapping[str, Any]) -> list[str]:
     lines = []
     words = report.get("words") or {}
     if "candidate" in words:
-        lines.append(f"length            {words['candidate']:.0f} words, the base {words.get('base', 0):.0f}")
+        base = words.get("base", 0)
+        ratio = f", {words['candidate'] / base:.2f} times" if base else ""
+        lines.append(f"length            {words['candidate']:.0f} words, the base {base:.0f}{ratio}")
     if isinstance(report.get("kl"), int | float):
-        lines.append(f"distance to base  {report['kl']:.2f} nats a token")
+        lines.append(f"distance to base  {report['kl']:.2f} nats a token (KL)")
     return lines
 
 
 def _skills(report: Mapping[str, Any]) -> list[str]:
-    kept = [
-        f"{name} {skill.get('candidate')}/{skill.get('probes')} (base {skill.get('base')})"
-        for name, skill in (report.get("skills") or {}).items()
-        if isinstance(skill, Mapping)
-    ]
+    kept = _parts(report.get("skills"))
     return [f"skills            {', '.join(kept)}"] if kept else []
+
+
+def _factual(report: Mapping[str, Any]) -> list[str]:
+    told = report.get("factual") or {}
+    kept = _parts(told)
+    if not kept:
+        return []
+    agrees = sum(part.get("agrees", 0) for part in told.values() if isinstance(part, Mapping))
+    return [f"factual probes    {', '.join(kept)}; {count(agrees, 'answer')} that flatter"]
+
+
+def _parts(found: Any) -> list[str]:
+    return [
+        f"{clean(str(name))} {part.get('candidate')}/{part.get('probes')} (base {part.get('base')})"
+        for name, part in (found or {}).items()
+        if isinstance(part, Mapping)
+    ]
+
+
+def _changed(report: Mapping[str, Any], quote: Quote) -> list[str]:
+    """What is different now, and which ratings did it."""
+    lines = [clean(str(report["changed"]))] if report.get("changed") else []
+    causes = report.get("caused_by") or {}
+    rated = causes.get("liked", 0) + causes.get("disliked", 0)
+    if rated:
+        lines.append(
+            f"It comes from {causes['liked']} liked and {causes['disliked']} disliked replies; "
+            f"{causes.get('taken', 0)} of them moved the way they were rated."
+        )
+    telling = causes.get("telling") or ()
+    if telling:
+        lines.append("The most telling ratings:")
+        for each in telling:
+            said = quote(str(each["reply_id"]))
+            shown = f"\u201c{said}\u201d" if said else "(forgotten since)"
+            rating = "good" if each["liked"] else "bad "
+            lines.append(f"  {rating} {each['change']:+.1f} nats  {str(each['reply_id'])[:8]}  {shown}")
+    return lines
+
+
+def _samples(report: Mapping[str, Any]) -> list[str]:
+    samples = [sample for sample in report.get("samples", ()) if isinstance(sample, Mapping)]
+    shown = [f"  \u201c{one_line(str(sample.get('text', '')), 110)}\u201d" for sample in samples[:3]]
+    return ["It now says such things as", *shown] if shown else []
+
+
+def _proof(report: Mapping[str, Any]) -> list[str]:
+    """That the weights which speak are the trained ones, and that training changed them."""
+    proof = report.get("proof") or {}
+    if "sha256_trained" not in proof:
+        return []
+    same = proof.get("sha256_served") == proof["sha256_trained"]
+    return [
+        "Proof of learning",
+        f"  served = trained  {'yes' if same else 'NO'}, {str(proof['sha256_trained'])[:16]}\u2026",
+        f"  logits changed    by up to {proof.get('logits_changed', 0):.3g}",
+        f"  LoRA B            largest entry {proof.get('max_abs_b', 0):.3g}",
+        f"  gradient norm     {proof.get('grad_norm', 0):.3g}, {count(proof.get('steps', 0), 'step')}",
+    ]

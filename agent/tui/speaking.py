@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from agent.events import (
+    BlindReplies,
+    BlindStarted,
     Event,
     Notice,
     RecallDone,
@@ -18,6 +20,7 @@ from agent.events import (
 )
 from agent.tui.branches import place
 from agent.tui.widgets.lines import NoticeLine, ToolLine
+from agent.tui.widgets.pair import PairView
 from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.transcript import Transcript
 from agent.tui.widgets.turn import UserTurn
@@ -37,6 +40,7 @@ class Speaking:
         self.failed = ""  # the sentence of a TurnFailed
         self._view: ReplyView | None = None
         self._tool: ToolLine | None = None
+        self._writing: NoticeLine | None = None
 
     async def draw(self, events: Sequence[Event]) -> None:
         """Draw `events` in order; neighbouring pieces of text become one update."""
@@ -51,6 +55,8 @@ class Speaking:
         await self._grow(text)
 
     async def _draw(self, event: Event) -> None:
+        if not isinstance(event, Notice):
+            await self._stop_writing()
         if isinstance(event, TurnStarted):
             self.conversation_id, self.head_id = event.message.conversation_id, event.message.id
             if self.turn is not None:
@@ -69,6 +75,13 @@ class Speaking:
             self._tool = None
         elif isinstance(event, ReplyDone):
             await self._done(event)
+        elif isinstance(event, BlindStarted):
+            self._writing = NoticeLine("Writing two replies to choose between\u2026")
+            await self.transcript.add(self._writing)
+        elif isinstance(event, BlindReplies):
+            self.conversation_id = event.first.conversation_id
+            self.head_id = await asyncio.to_thread(self._head, self.conversation_id)
+            await self.transcript.add(PairView(event.first, event.second))
         elif isinstance(event, TurnFailed):
             self.failed = event.text
             await self._close()
@@ -82,6 +95,7 @@ class Speaking:
         if self._view is None:
             if not text.strip():
                 return
+            await self._stop_writing()
             self._view = ReplyView()
             await self.transcript.add(self._view)
         await self._view.grow(text)
@@ -96,6 +110,14 @@ class Speaking:
         await self._view.settle(event.message, event.generation, await self._place(event.message))
         self._view = None
 
+    async def _stop_writing(self) -> None:
+        if self._writing is not None:
+            await self._writing.remove()
+            self._writing = None
+
+    def _head(self, conversation_id: str) -> str | None:
+        return self.journal.conversation(conversation_id).head_id
+
     async def _place(self, message: Message) -> tuple[int, int]:
         """In a thread: it reads the tree, and a screen that waits for a disk takes no keys."""
         return await asyncio.to_thread(place, self.journal, message)
@@ -107,6 +129,7 @@ class Speaking:
 
     async def end(self) -> None:
         """The turn is over, however it went: nothing is left half drawn."""
+        await self._stop_writing()
         await self._close()
         if self.turn is not None and self.turn.message is None:
             await self.turn.remove()

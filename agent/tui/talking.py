@@ -72,9 +72,15 @@ class Talking:
         chat = self.chat
         if self.speaking is not None or not chat.warmed or not self.waiting:
             return
+        await chat.choosing.leave()
+        if self.speaking is not None or not self.waiting:  # another turn began meanwhile
+            return
         view, text = self.waiting.popleft()
         conversation, head, cancel = chat.conversation_id, chat.head_id, self.fresh_cancel()
-        self.speak(view, lambda: chat.runtime.loop.turn(text, conversation, parent_id=head, cancel=cancel))
+        self.speak(
+            view,
+            lambda: chat.runtime.loop.turn(text, conversation, parent_id=head, cancel=cancel, blind=None),
+        )
 
     def fresh_cancel(self) -> threading.Event:
         """The event that stops the turn which begins now."""

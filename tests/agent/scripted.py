@@ -7,12 +7,13 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agent.config import Settings
 from agent.runtime import Runtime
-from policies.policy import ChatMessage, Generated, SamplingParams, TokenChunk
+from policies.policy import ChatMessage, Generated, SamplingParams, Side, TokenChunk
 
 Line = str | Exception | Callable[[list[dict[str, Any]]], str]
 
@@ -37,6 +38,7 @@ class ScriptedPolicy:
         self.tools: list[Sequence[Mapping[str, Any]]] = []
         self.sampling: list[SamplingParams] = []
         self.swaps: list[str | None] = []
+        self.mixes: list[tuple[str | None, ...]] = []
         self.swap_errors: list[Exception] = []
         self.closed = False
         self._adapter: str | None = None
@@ -109,6 +111,23 @@ class ScriptedPolicy:
         return [
             [item for item in self.stream(messages, sampling, tools) if isinstance(item, Generated)][-1]
             for messages in batch
+        ]
+
+    def mixed(
+        self,
+        messages: Sequence[ChatMessage],
+        sides: Sequence[Side],
+        sampling: SamplingParams,
+        tools: Sequence[Mapping[str, Any]] = (),
+        cancel: threading.Event | None = None,
+    ) -> list[Generated]:
+        """A line for each side; `mixes` keeps which sides were asked for."""
+        self.mixes.append(tuple(side.version for side in sides))
+        return [
+            replace(item, adapter=side.version)
+            for side in sides
+            for item in self.stream(messages, sampling, tools, cancel)
+            if isinstance(item, Generated)
         ]
 
     def swap(self, version: str | None, path: str | None = None) -> None:

@@ -60,6 +60,9 @@ class Learner:
         assert len(set(prompts)) == len(prompts)
         return [self.text for _ in prompts]
 
+    def verdicts(self) -> dict[str, int]:
+        return {}
+
     def skill_score(self) -> float:
         return 1.0 if self.arm == "base" else 0.99
 
@@ -68,7 +71,7 @@ class Learner:
 
 
 def test_learning_prints_the_object_that_was_promised(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_bench, "BenchLearner", Learner)
+    monkeypatch.setattr(learning_bench, "make_learner", Learner)
     # one taste, so that every figure is known
     monkeypatch.setitem(QUICK, "tastes", ("brief",))
     result = bench("learning", "--json", "--quick")

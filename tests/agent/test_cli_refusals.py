@@ -86,7 +86,7 @@ def test_models_that_cannot_speak(attune: Attune, tmp_path: Path, tiny: Path) ->
         ["ask", "Hello.", "--nonsense"],
         ["rate", "x", "sideways"],
         ["rate", "x"],
-        ["train", "--algorithm", "ppo"],
+        ["train", "--algorithm", "rlhf"],
         ["policy", "use"],
         ["memory"],
     ],

@@ -101,7 +101,7 @@ def test_card_memory_policy_model(runtime: Runtime) -> None:
     result = commands.run(runtime, "/model sprout", nowhere)
     assert (result.action, result.argument) == ("model", "")
     with pytest.raises(AttuneError, match="/train kto"):
-        commands.run(runtime, "/train ppo", nowhere)
+        commands.run(runtime, "/train rlhf", nowhere)
     assert "No update" in commands.run(runtime, "/train cancel", nowhere).text
 
 

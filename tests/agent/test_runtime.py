@@ -12,7 +12,6 @@ import pytest
 from agent import commands
 from agent.commands import CommandContext
 from agent.events import Notice, ReplyDone
-from agent.learning_clock import surely_worse
 from agent.model_host import HostError
 from agent.runtime import Runtime
 from memory.errors import AttuneError
@@ -141,6 +140,48 @@ def test_a_provisional_adapter_that_is_clearly_worse_goes_by_itself(
     [news] = [one for one in runtime.poll_update() if one.kind == "rolled_back"]
     assert f"{version} was rolled back by itself: 0 of 4" in news.text
     assert speak(runtime).generation.adapter is None
+    rejected = runtime.registry.get(version)
+    assert (rejected.status, rejected.report["trial"]["decided"]) == ("rejected", "worse")
+    assert news.text == rejected.report["trial"]["text"]
+
+
+def test_a_provisional_adapter_that_is_clearly_better_is_promoted_by_itself(
+    make_runtime: Make, lora: tuple[Path, dict[str, Any]]
+) -> None:
+    folder, meta = lora
+    runtime = make_runtime("Hello.")
+    for number in range(8):
+        runtime.rate(speak(runtime).message.id, 1 if number == 0 else -1)
+    version = runtime.registry.add(folder, {**meta, "status": "provisional", "report": {"kl": 0.3}}).version
+    runtime.use(version)
+    given = 0
+    while runtime.registry.get(version).status == "provisional":
+        assert given < 12
+        runtime.rate(speak(runtime).message.id, 1)
+        given += 1
+    assert given >= 4
+    promoted = runtime.registry.get(version)
+    assert (promoted.status, promoted.report["kl"]) == ("promoted", 0.3)
+    [news] = [one for one in runtime.poll_update() if one.kind == "promoted"]
+    assert f"{given} of {given} replies under it were liked, 1 of 8 before" in news.text
+    for _ in range(6):
+        runtime.rate(speak(runtime).message.id, -1)
+    assert runtime.active_adapter() is not None, "a trial that has ended is not held again"
+
+
+def test_thumbs_on_another_base_decide_nothing(make_runtime: Make, lora: tuple[Path, dict[str, Any]]) -> None:
+    folder, meta = lora
+    runtime = make_runtime("Hello.")
+    before = [speak(runtime).message.id for _ in range(6)]
+    with runtime.db.transaction() as connection:
+        connection.execute("UPDATE generation SET base = 'another'")
+    for reply in before:
+        runtime.rate(reply, 1)
+    version = runtime.registry.add(folder, {**meta, "status": "provisional"}).version
+    runtime.use(version)
+    for _ in range(6):
+        runtime.rate(speak(runtime).message.id, -1)
+    assert runtime.learning_status().adapter == version
 
 
 def test_a_promoted_adapter_and_a_good_one_stay(
@@ -180,16 +221,6 @@ def test_two_runtimes_on_one_home_agree(make_runtime: Make, lora: tuple[Path, di
     version = other.registry.add(folder, {**meta, "status": "promoted"}).version
     other.use(version)
     assert speak(one).generation.adapter == version
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [((0, 0), (0, 0), 0.5), ((8, 2), (0, 4), 0.995), ((3, 9), (4, 0), 0.0065), ((5, 5), (5, 5), 0.5)],
-)
-def test_how_sure_one_share_is_below_another(
-    old: tuple[int, int], new: tuple[int, int], expected: float
-) -> None:
-    assert surely_worse(old, new) == pytest.approx(expected, abs=0.001)
 
 
 def test_a_swap_that_failed_is_tried_again_but_an_unsound_adapter_is_not(

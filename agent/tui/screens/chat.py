@@ -16,6 +16,7 @@ from agent.learning_clock import LearningStatus, UpdateNews
 from agent.tui import keys
 from agent.tui.asking import Asking
 from agent.tui.branches import shown
+from agent.tui.choosing import FIRST, Choosing
 from agent.tui.edge import caught
 from agent.tui.following import Following
 from agent.tui.plain import one_line
@@ -23,6 +24,7 @@ from agent.tui.rating import Rating
 from agent.tui.speaking import Speaking
 from agent.tui.talking import Talking
 from agent.tui.widgets.lines import NoticeLine
+from agent.tui.widgets.pair import Choose
 from agent.tui.widgets.prompt import Prompt, PromptBox
 from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.status import StatusLine
@@ -49,6 +51,7 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self.runtime = runtime
         self.rating = Rating(runtime)
+        self.choosing = Choosing(self)
         self.following = Following(self)
         self.asking = Asking(self)
         self.talking = Talking(self)
@@ -193,10 +196,12 @@ class ChatScreen(Screen[None]):
 
     @on(Prompt.Left)
     def _to_replies(self) -> None:
-        views = self.transcript.replies or self.transcript.messages
-        if views:
+        view = self.transcript.pair or next(
+            reversed(self.transcript.replies or self.transcript.messages), None
+        )
+        if view is not None:
             # Scrolling to a view that is not laid out yet would end at the top; the newest is at the end.
-            views[-1].focus(scroll_visible=False)
+            view.focus(scroll_visible=False)
             self.transcript.anchor()
 
     @on(Prompt.Interrupted)
@@ -236,7 +241,9 @@ class ChatScreen(Screen[None]):
 
     def _with_newest(self, act: Callable[[ReplyView], object]) -> None:
         newest = self.transcript.newest
-        if newest is None:
+        if self.transcript.pair is not None:
+            self.say(FIRST)
+        elif newest is None:
             self.say("There is no reply yet.")
         else:
             act(newest)
@@ -244,6 +251,10 @@ class ChatScreen(Screen[None]):
     @on(Asked)
     async def _asked(self, event: Asked) -> None:
         await self.caught(self.asking.answer(event))
+
+    @on(Choose)
+    def _chosen(self, event: Choose) -> None:
+        self.asking.beside(lambda: self.choosing.answer(event.view, event.choice))
 
     @on(Markdown.LinkClicked)
     def _link(self, event: Markdown.LinkClicked) -> None:
@@ -265,7 +276,7 @@ class ChatScreen(Screen[None]):
         if news.kind == "progress":
             return
         verdict = news.report.get("verdict") or news.report.get("status")
-        good = news.kind == "result" and verdict in ("promoted", "provisional")
+        good = news.kind == "promoted" or (news.kind == "result" and verdict in ("promoted", "provisional"))
         ending = " F3 shows why." if news.kind == "result" else ""  # nothing else has a report
         kind = "good" if good else "bad" if news.kind == "failed" else "info"
         self.say(news.text.rstrip() + ending, kind)

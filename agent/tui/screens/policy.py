@@ -20,7 +20,7 @@ from agent.tui import keys
 from agent.tui.curve import Curve, curve, satisfaction
 from agent.tui.edge import told
 from agent.tui.plain import bar, clean
-from agent.tui.report import report_text
+from agent.tui.report import full_report
 from memory.errors import AttuneError
 from memory.records import Adapter
 
@@ -62,7 +62,7 @@ class PolicyScreen(Screen[None]):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__()
         self.runtime = runtime
-        self._adapters: dict[str, Adapter] = {}
+        self._reports: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         yield Static("Policy", markup=False, classes="heading")
@@ -87,13 +87,13 @@ class PolicyScreen(Screen[None]):
     async def fill(self) -> None:
         """Read registry and ledger again; the cursor stays where it was."""
         try:
-            adapters, found, liked = await asyncio.to_thread(self._read)
+            adapters, found, liked, reports = await asyncio.to_thread(self._read)
         except Exception as error:
             self._sorry(error)
             return
         if not self.is_attached:  # the person has left meanwhile
             return
-        self._adapters = {adapter.version: adapter for adapter in adapters}
+        self._reports = reports
         table = self.query_one(DataTable)
         row = table.cursor_row
         table.clear()
@@ -102,7 +102,7 @@ class PolicyScreen(Screen[None]):
             table.add_row(
                 "\u25cf" if adapter.active else " ",
                 adapter.version,
-                adapter.status if base in (None, adapter.base_sha256) else "other model",
+                _status(adapter) if base in (None, adapter.base_sha256) else "other model",
                 adapter.algorithm,
                 str(adapter.signals),
                 _liked(liked.get(adapter.version)),
@@ -125,15 +125,18 @@ class PolicyScreen(Screen[None]):
         nothing.update("The learning curve begins with your first rating.")
         self._show_report()
 
-    def _read(self) -> tuple[list[Adapter], Curve, dict[str, tuple[int, int]]]:
-        """The adapters (active is the one that speaks on the loaded base), the curve, and who was liked."""
+    def _read(self) -> tuple[list[Adapter], Curve, dict[str, tuple[int, int]], dict[str, str]]:
+        """The adapters (active is the one that speaks on the loaded base), the curve, who was liked, and the
+        reports by version."""
         active = self.runtime.active_adapter()
         speaks = active.version if active else None
         adapters = [
             replace(adapter, active=adapter.version == speaks) for adapter in self.runtime.registry.list()
         ]
-        signals = self.runtime.journal.ledger()
-        return adapters, curve(signals), satisfaction(signals)
+        journal = self.runtime.journal
+        signals = journal.ledger(withheld=True)
+        reports = {one.version: full_report(one, journal) for one in adapters}
+        return adapters, curve(signals), satisfaction(signals), reports
 
     def look(self) -> None:
         self.run_worker(self.fill, group="fill", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
@@ -155,8 +158,7 @@ class PolicyScreen(Screen[None]):
     def _show_report(self) -> None:
         if not self.query_one(DataTable).row_count:
             return
-        adapter = self._adapters.get(self.chosen)
-        text = report_text(adapter) if adapter else "base: the model as it came, without any adapter."
+        text = self._reports.get(self.chosen, "base: the model as it came, without any adapter.")
         self.query_one("#report Static", Static).update(text)
         self.query_one("#report").scroll_home(animate=False)
 
@@ -196,6 +198,11 @@ class PolicyScreen(Screen[None]):
 
     def action_back(self) -> None:
         self.dismiss(None)
+
+
+def _status(adapter: Adapter) -> str:
+    """Marked: something that it was trained on was forgotten since; its report says what."""
+    return f"{adapter.status} (marked)" if adapter.forgotten else adapter.status
 
 
 def _liked(counts: tuple[int, int] | None) -> str:

@@ -15,6 +15,7 @@ from agent.tui import keys
 from agent.tui.branches import Shown
 from agent.tui.plain import clean, count
 from agent.tui.widgets.lines import ToolLine
+from agent.tui.widgets.pair import PairView
 from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.turn import UserTurn
 
@@ -123,6 +124,11 @@ class Transcript(VerticalScroll, can_focus=False):
     def newest(self) -> ReplyView | None:
         return self.replies[-1] if self.replies else None
 
+    @property
+    def pair(self) -> PairView | None:
+        """The two replies that wait for a choice."""
+        return next((child for child in self.children if isinstance(child, PairView)), None)
+
     def turn_of(self, view: Vertical) -> UserTurn | None:
         """The user message that `view` answers."""
         found = None
@@ -135,7 +141,9 @@ class Transcript(VerticalScroll, can_focus=False):
 
     def move(self, view: Vertical, amount: int) -> bool:
         """Focus the message `amount` below `view`; False when there is none."""
-        stops = [child for child in self.children if isinstance(child, UserTurn | ReplyView | Earlier)]
+        stops = [
+            child for child in self.children if isinstance(child, UserTurn | ReplyView | PairView | Earlier)
+        ]
         index = stops.index(view) + amount  # type: ignore[arg-type]
         if not 0 <= index < len(stops):
             return False

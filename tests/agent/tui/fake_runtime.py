@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from agent.events import (
+    BlindReplies,
+    BlindStarted,
     Event,
     Notice,
     ReplyDone,
@@ -25,6 +27,7 @@ from agent.events import (
 )
 from agent.learning_clock import LearningStatus, UpdateNews
 from agent.runtime import Why
+from memory.comparisons import Choice, keep, settle
 from memory.database import open_home
 from memory.errors import AttuneError
 from memory.facts import Facts
@@ -59,7 +62,22 @@ class Hold:
     until: threading.Event = field(default_factory=threading.Event)
 
 
-Step = str | Call | Say | Break | Hold
+@dataclass
+class Two:
+    """Two replies to choose between, the one of the adapter in use first, once `until` is set."""
+
+    active: str
+    other: str
+    until: threading.Event = field(default_factory=lambda: _set())
+
+
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
+Step = str | Call | Say | Break | Hold | Two
 PLAIN: list[Step] = ["Tea is a drink ", "made from leaves."]
 
 
@@ -100,7 +118,9 @@ class ScriptedLoop:
         script = self.runtime.replies.pop(0) if self.runtime.replies else PLAIN
         said, finish = "", "stop"
         for step in script:
-            if isinstance(step, Hold):
+            if isinstance(step, Two):
+                yield BlindStarted()
+            if isinstance(step, Hold | Two):
                 while not step.until.wait(0.005) and not (cancel and cancel.is_set()):
                     pass
             if cancel and cancel.is_set():
@@ -109,6 +129,11 @@ class ScriptedLoop:
             if isinstance(step, str):
                 said += step
                 yield TextDelta(step)
+            elif isinstance(step, Two):
+                made = [(step.other, replace(self._made(finish), adapter=None))]
+                made.insert(0, (step.active, self._made(finish)))
+                yield BlindReplies(*keep(self.journal, parent, made, head=0), self.runtime.context_used)
+                return
             elif isinstance(step, Say):
                 yield Notice(step.text)
             elif isinstance(step, Break):
@@ -208,6 +233,9 @@ class FakeRuntime:
 
     def pick(self, reply_id: str, other_id: str) -> Feedback:
         return self.journal.pick(reply_id, other_id)
+
+    def choose(self, first_id: str, second_id: str, choice: Choice) -> list[Feedback]:
+        return settle(self.journal, first_id, second_id, choice)
 
     def why(self, reply_id: str) -> Why:
         made = self.journal.generation(reply_id)

@@ -7,6 +7,7 @@ from textual.widgets import DataTable
 from agent.tui.screens.chat import ChatScreen
 from agent.tui.screens.policy import PolicyScreen
 from agent.tui.screens.why import WhyScreen
+from memory.erase import forget_rating
 from memory.records import Recalled
 from tests.agent.tui.fake_runtime import FakeRuntime
 from tests.agent.tui.kept import REPORT, make_adapter
@@ -97,8 +98,10 @@ async def test_why_shows_memories_card_adapter_and_its_ratings(runtime: FakeRunt
     runtime.replies = [["Held out."], ["Tea is a drink."]]
     held_out, trained = (runtime.journal.replies_of(talked(runtime, text))[0] for text in ("a", "b"))
     runtime.rate(held_out.id, -1)
-    named = [runtime.rate(trained.id, 1).id, "erased-since"]
+    erased = runtime.journal.replies_of(talked(runtime, "c"))[0]
+    named = [runtime.rate(one.id, 1).id for one in (trained, erased)]
     runtime.use(make_adapter(runtime, "promoted", REPORT | {"trained_on": {"feedback": named}}))
+    forget_rating(runtime.journal, erased.id)
     async with running(runtime) as pilot:
         await say(pilot, "and the dog?")
         await shown(pilot, WhyScreen, "ctrl+o")
