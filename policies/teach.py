@@ -1,7 +1,8 @@
 """From the cut ledger to a trained adapter: each signal down its route, by the algorithm that was chosen.
 
-thumbs -> KTO; edits, picks, siblings with opposite thumbs -> DPO; a "why" -> hindsight, which makes a pair
-of it; all of them -> the reward model, which PPO and GRPO learn from and which may object to hindsight;
+thumbs -> KTO, and beside them replies in the style that all thumbs agree on (`learners/distil`); edits,
+picks, siblings with opposite thumbs -> DPO; a "why" -> hindsight, which makes a pair of it; all of them -> a
+reward model, which PPO and GRPO learn from, and which may object to what hindsight and distillation make;
 imported texts -> SFT; silence -> nothing. KTO reads a pair as one reply liked and one disliked, so that
 nothing is lost when an update is mostly thumbs.
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.imported import Text
+from policies.learners.distil import distilled
 from policies.learners.hindsight import hindsight
 from policies.learners.lora import LearningSettings, TrainResult
 from policies.learners.rows import LearnError, Tokeniser, Tokens
@@ -76,6 +78,7 @@ def teach(
         progress(0.0, f"answering again with {whys} reasons in mind")
         found = hindsight(policy, cut.thumbs, words, reward, _room(cut, words))
     made = list(found.pairs) if found else []
+    shown: list[Tokens] = []
     model, tokenizer = policy.model, policy.tokenizer
     common = (settings, workshop, progress, cancel, anchors)
     learned: list[Unpaired | Pair]
@@ -86,7 +89,9 @@ def teach(
                 "All ratings so far are thumbs down and the reasons led to no better answer: rate a reply "
                 "up, or edit one."
             )
+        shown = distilled(policy, cut.thumbs, words, reward, _room(cut, words), system_message(cut))
         thumbs = [kto.Thumb(words.row(row.prompt, row.completion), row.label) for row in singles]
+        thumbs += [kto.Thumb(row, True) for row in shown]
         result, learned = kto.train(model, tokenizer, thumbs, *common), list(singles)
     elif cut.algorithm == "dpo":
         pairs = [row for row in cut.train if isinstance(row, Pair)] + made
@@ -116,6 +121,7 @@ def teach(
             "hindsight": len(made),
             "hindsight_unanswered": found.unanswered if found else 0,
             "hindsight_objected": found.objected if found else 0,
+            "distilled": len(shown),
         }
     }
     read = learned if reward is None else [*learned, *_judged(cut)]

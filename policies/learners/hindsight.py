@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from env.datasets import Pair, Reply, Unpaired
+from env.datasets import Pair, Prompt, Reply, Unpaired
 from memory.card_texts import card_block
 from policies.decoding import PolicyError
 from policies.degenerate import degenerate
@@ -53,7 +53,8 @@ def hindsight(
     """
     asked = [row for row in rows if row.why and not row.label]
     pairs, objected = [], 0
-    for row, answer in zip(asked, _answers(policy, asked, room), strict=True):
+    again = answers(policy, [row.prompt for row in asked], [(row.why or "",) for row in asked], room)
+    for row, answer in zip(asked, again, strict=True):
         if answer is None or answer.text.strip() == row.completion.text.strip():
             continue
         if reward is not None:
@@ -77,31 +78,33 @@ def hindsight(
     return Hindsight(tuple(pairs), len(asked) - len(pairs) - objected, objected)
 
 
-def told(messages: Sequence[dict[str, Any]], why: str) -> list[dict[str, Any]]:
-    """The chat with `why` as one more line of the preference card, the last and so the loudest."""
-    line = " ".join(why.split())
+def told(messages: Sequence[dict[str, Any]], *whys: str) -> list[dict[str, Any]]:
+    """The chat with `whys` as more lines of the preference card, the last and so the loudest."""
+    lines = [" ".join(why.split()) for why in whys]
     first, *rest = messages if messages and messages[0].get("role") == "system" else ({}, *messages)
     content = str(first.get("content", ""))
-    more = f"\n- {line}" if HEADING in content else card_block((line,))
+    more = "".join(f"\n- {line}" for line in lines) if HEADING in content else card_block(lines)
     return [{"role": "system", "content": (content + more).lstrip("\n")}, *rest]
 
 
-def _answers(policy: LanguagePolicy, rows: Sequence[Unpaired], room: int) -> list[Reply | None]:
-    """The new answer to each row, or None where none came that is finished text."""
-    answers: list[Reply | None] = [None] * len(rows)
+def answers(
+    policy: LanguagePolicy, prompts: Sequence[Prompt], lines: Sequence[Sequence[str]], room: int
+) -> list[Reply | None]:
+    """The likeliest answer to each prompt with its `lines` on the card; None where no finished text came."""
+    found: list[Reply | None] = [None] * len(prompts)
     kits: dict[str, list[int]] = {}
-    for at, row in enumerate(rows):
-        kits.setdefault(json.dumps(row.prompt.tools, sort_keys=True), []).append(at)
+    for at, prompt in enumerate(prompts):
+        kits.setdefault(json.dumps(prompt.tools, sort_keys=True), []).append(at)
     # greedy: the likeliest answer to the wish, and the same one at every update
     sampling = SamplingParams(temperature=0.0, max_new_tokens=room, seed=SEED)
     for places in kits.values():
-        batch = [told(rows[at].prompt.messages, rows[at].why or "") for at in places]
+        batch = [told(prompts[at].messages, *lines[at]) for at in places]
         try:
-            made = policy.generate(batch, sampling, rows[places[0]].prompt.tools)
+            made = policy.generate(batch, sampling, prompts[places[0]].tools)
         except PolicyError:
             # a prompt that filled the context has no room for one line more
             continue
         for at, reply in zip(places, made, strict=True):
             if reply.finish_reason == "stop" and not degenerate(reply.text):
-                answers[at] = Reply(reply.text.strip())
-    return answers
+                found[at] = Reply(reply.text.strip())
+    return found

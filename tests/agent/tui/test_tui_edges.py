@@ -129,7 +129,11 @@ async def test_a_paste_too_long_is_refused_and_a_long_one_is_taken(runtime: Fake
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("/nonsense", "no command /nonsense"), ("/regen", "did you mean /regenerate"), ("/good", "no reply yet")],
+    [
+        ("/nonsense", "no command /nonsense"),
+        ("/regen", "did you mean /regenerate"),
+        ("/good", "no reply yet"),
+    ],
 )
 async def test_a_command_that_cannot_be_done_is_one_sentence(
     runtime: FakeRuntime, line: str, said: str

@@ -1,0 +1,102 @@
+"""What the thumbs agree on becomes replies to learn from, in that style, and only in that style."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from env.datasets import Prompt, Reply, Unpaired
+from env.skills.probes import everyday_prompts
+from memory.card_texts import CARD_TEXTS, card_block
+from memory.features import features
+from policies.base_models import resolve
+from policies.language_policy import LanguagePolicy
+from policies.learners.distil import EVERYDAY, distilled, liked_style
+from policies.learners.rows import Tokeniser, Tokens
+from tests.policies.rated import PERSONA, chat
+
+LONG = "Rivers are long. They run to the sea. They carry water, sand and boats. Many people live near them."
+SHORT = "Rivers run to the sea."
+
+
+def rated(at: int, liked: bool, text: str | None = None) -> Unpaired:
+    """Brief is liked, the rest is not."""
+    shown = Prompt(tuple(chat(everyday_prompts("train", 20, 5)[at % 20])), "", (), "")
+    return Unpaired(
+        shown, Reply(text or (SHORT if liked else LONG)), liked, f"r{at}", f"c{at}", at, (f"f{at}",)
+    )
+
+
+ONE_UP = [rated(at, at == 3) for at in range(10)]
+
+
+@pytest.fixture(scope="module")
+def sprout() -> LanguagePolicy:
+    return LanguagePolicy(resolve(None), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def words(sprout: LanguagePolicy) -> Tokeniser:
+    return Tokeniser(sprout.tokenizer, sprout.base, sprout.stop_ids)
+
+
+def read(policy: LanguagePolicy, rows: list[Tokens]) -> list[str]:
+    return [policy.decode(row.completion_ids) for row in rows]
+
+
+def test_one_thumb_up_among_ten_is_enough_for_a_style() -> None:
+    assert liked_style(ONE_UP) == ("brief",)
+    assert liked_style(ONE_UP[:2]) == ()
+    assert liked_style([replace(row, label=at % 2 == 0) for at, row in enumerate(ONE_UP)]) == ()
+
+
+def test_every_disliked_question_and_everyday_ones_are_answered_in_it(
+    sprout: LanguagePolicy, words: Tokeniser
+) -> None:
+    made = distilled(sprout, ONE_UP, words, system=PERSONA)
+    assert 9 + EVERYDAY - 4 <= len(made) <= 9 + EVERYDAY
+    assert all(features(text).brief for text in read(sprout, made))
+    # what was asked is the prompt as it was, and nothing of the style stands in it
+    line = CARD_TEXTS["brief"]
+    assert not any(line in sprout.tokenizer.decode(row.prompt_ids) for row in made)
+
+
+def test_nothing_is_made_up_while_the_thumbs_are_not_sure(sprout: LanguagePolicy, words: Tokeniser) -> None:
+    assert distilled(sprout, ONE_UP[:2], words) == []
+    assert distilled(sprout, [], words) == []
+
+
+def test_what_was_wrong_despite_the_card_was_something_else(sprout: LanguagePolicy, words: Tokeniser) -> None:
+    system = {"role": "system", "content": PERSONA + card_block((CARD_TEXTS["brief"],))}
+    carded = [
+        row
+        if row.label
+        else replace(row, prompt=replace(row.prompt, messages=(system, *row.prompt.messages[1:])))
+        for row in ONE_UP
+    ]
+    alone = distilled(sprout, carded, words, system=PERSONA)
+    assert 0 < len(alone) <= EVERYDAY
+
+
+def test_who_gave_a_reason_is_left_to_hindsight(sprout: LanguagePolicy, words: Tokeniser) -> None:
+    told = [row if row.label else replace(row, why="Too long.") for row in ONE_UP]
+    assert len(distilled(sprout, told, words, system=PERSONA)) <= EVERYDAY
+
+
+class Objector:
+    """A reward model that likes only what it was told to."""
+
+    def __init__(self, knows: bool) -> None:
+        self.knows = knows
+
+    def probability(self, rows: list[Tokens]) -> list[float]:
+        return [0.9 if at < 3 else 0.1 for at in range(len(rows))]
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_reward_model_that_knows_something_may_object(
+    sprout: LanguagePolicy, words: Tokeniser, knows: bool
+) -> None:
+    made = distilled(sprout, ONE_UP, words, Objector(knows), system=PERSONA)  # type: ignore[arg-type]
+    assert (len(made) == 3) is knows
