@@ -21,6 +21,8 @@ from memory.card_model import Observation, has, learn
 from memory.card_texts import CARD_TEXTS
 from memory.features import features
 from policies.learners.hindsight import OBJECTION, answers
+from policies.learners.rows import padding
+from policies.word_scores import token_scores
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from policies.reward_model import RewardModel
 
 EVERYDAY, PROMPT_SEED = 24, 60_013
+# what a rated reply still says of an answer for each feature in which they differ
+DISTANT = 0.1
+# nats of the least likely token of an answer, to the prompt without the style
+UNHEARD = -8.0
 
 
 def liked_style(rows: Sequence[Unpaired]) -> tuple[str, ...]:
@@ -47,8 +53,9 @@ def distilled(
     """Liked replies in the style that `rows` are sure of, of up to `room` tokens; [] while they are not.
 
     The policy must speak as the base. Everyday questions are asked under `system`. Prompts that had the whole
-    style on their card are left out: what was wrong there was something else. The reward model, which knows
-    for which questions the style was liked, may object.
+    style on their card are left out: what was wrong there was something else. So are answers that are more
+    like what was disliked, and those that the base would hardly give by itself: no few thumbs bring it there.
+    The reward model, which knows for which questions the style was liked, may object.
     """
     style = liked_style(rows)
     if not style:
@@ -65,8 +72,10 @@ def distilled(
     made = [
         words.row(prompt, answer)
         for prompt, answer in zip(prompts, found, strict=True)
-        if answer is not None and _shows(style, answer.text)
+        if answer is not None and _shows(style, answer.text) and _like_what_was_liked(answer.text, rows)
     ]
+    scores = token_scores(policy.model, made, padding(policy.tokenizer))
+    made = [row for row, said in zip(made, scores, strict=True) if min(said) >= UNHEARD]
     if reward is None or not reward.knows:
         return made
     liked = reward.probability(made)
@@ -80,6 +89,22 @@ def _everyday(policy: LanguagePolicy, system: str | None, tools: Sequence[dict])
         messages = (*opening, {"role": "user", "content": question})
         found.append(Prompt(messages, policy.prompt(messages, tools)[0], (), "", tuple(tools)))
     return found
+
+
+def _like_what_was_liked(text: str, rows: Sequence[Unpaired]) -> bool:
+    """Whether a text is nearer to the liked replies than to the disliked ones, in all features at once.
+
+    The style that is known first is not all of a taste: who likes emoji has liked warm replies with them and
+    disliked warm ones without, and a warm answer without is no lesson. A reply counts a tenth for each
+    feature in which it differs; thumbs up and thumbs down count the same in total.
+    """
+    kind = fading.kind_of(features(text))
+    near = {True: 0.0, False: 0.0}
+    for row in rows:
+        apart = sum(a != b for a, b in zip(kind, fading.kind_of(features(row.completion.text)), strict=True))
+        near[row.label] += DISTANT**apart
+    ups = sum(row.label for row in rows)
+    return near[True] * (len(rows) - ups) > near[False] * ups
 
 
 def _shows(style: Sequence[str], text: str) -> bool:

@@ -84,6 +84,18 @@ def test_who_gave_a_reason_is_left_to_hindsight(sprout: LanguagePolicy, words: T
     assert len(distilled(sprout, told, words, system=PERSONA)) <= EVERYDAY
 
 
+def test_an_answer_of_a_kind_that_was_disliked_is_no_lesson(sprout: LanguagePolicy, words: Tokeniser) -> None:
+    warm, plain = "Happy to help! Rivers run to the sea.", "Rivers run to the sea and carry water."
+    emoji = "Happy to help! \U0001f60a Rivers run to the sea."
+    rows = [rated(at, at % 3 == 0, (emoji, warm, plain)[at % 3]) for at in range(15)]
+    rows += [rated(at, True, emoji) for at in range(15, 18)]
+    style = liked_style(rows)
+    assert style
+    made = [features(text) for text in read(sprout, distilled(sprout, rows, words, system=PERSONA))]
+    assert made
+    assert all(one.emoji for one in made)
+
+
 class Objector:
     """A reward model that likes only what it was told to."""
 
