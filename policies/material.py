@@ -29,6 +29,16 @@ class NothingToLearn(UpdateError):
     """The ledger has no signals, or none that could be told apart."""
 
 
+class TasteChanged(NothingToLearn):
+    """All that was learned is about a taste that is gone, and nothing is known yet of the new one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your taste seems to have changed, and every rating since is a thumb down: the base speaks until "
+            "you like a reply or edit one."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Material:
     """The ledger, cut for one algorithm: what to train on, and what to test with.
@@ -53,7 +63,8 @@ class Material:
 def material(
     journal: Journal, algorithm: str = "auto", hold_out: float = 0.2, texts: Sequence[Text] = ()
 ) -> Material:
-    """Cut the ledger for `algorithm`. Raises NothingToLearn with a sentence that says what to rate."""
+    """Cut the ledger for `algorithm`. Raises NothingToLearn with a sentence that says what to rate, and
+    TasteChanged where the adapter that speaks should not go on."""
     if algorithm not in ALGORITHMS:
         raise UpdateError(f"There is no algorithm {algorithm!r}: choose {', '.join(ALGORITHMS)}.")
     # read first: an event that comes in between is then counted as new, never as learned
@@ -72,6 +83,8 @@ def material(
     if algorithm == "auto":
         choice = choose(thumbs, spoken, texts)
         algorithm, why = choice.algorithm, choice.reason
+    if turned > -math.inf and thumbs and not pairs and not any(row.label or row.why for row in thumbs):
+        raise TasteChanged
     data = _data(algorithm, thumbs, pairs, texts)
     train, test = kept_apart(data, hold_out) if len(data) >= FEWEST_TO_HOLD_OUT else (data, [])
     seen = _seen(train, test)

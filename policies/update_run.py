@@ -24,11 +24,19 @@ from memory.journal import Journal
 from policies.gate import Limits, Proof, judge, report
 from policies.learners.lora import Cancelled, LearningSettings
 from policies.learners.rows import LearnError, Tokeniser
-from policies.material import Material, liked_texts, liked_words, material, system_message
+from policies.material import (
+    Material,
+    TasteChanged,
+    liked_texts,
+    liked_words,
+    material,
+    system_message,
+)
 from policies.teach import Taught, teach
 from policies.update_lock import UpdateError, update_lock
 
 if TYPE_CHECKING:
+    from policies.adapters import AdapterRegistry
     from policies.language_policy import LanguagePolicy
     from policies.measure import Exam, Judged
 
@@ -72,7 +80,8 @@ def run_update(
     """Train, judge and register one adapter; if the gate lets it, it is the active one afterwards.
 
     With `policy` its model is used (it must be idle), and speaks as before when this returns. Raises
-    UpdateBusy, NothingToLearn, LearnError, Cancelled, and what loading the model raises.
+    UpdateBusy, LearnError, Cancelled, NothingToLearn (where that is TasteChanged, the base speaks from now
+    on), and what loading the model raises.
     """
     from policies.adapters import AdapterRegistry
 
@@ -84,7 +93,11 @@ def run_update(
         # whoever left this here does not hold the lock any more, so it is dead
         _sweep(workshop)
         journal, registry = Journal(db), AdapterRegistry(db, home)
-        cut = material(journal, algorithm, settings.hold_out, imported(home))
+        try:
+            cut = material(journal, algorithm, settings.hold_out, imported(home))
+        except TasteChanged as changed:
+            _back_to_base(registry, _base_sha256(policy, model), str(changed))
+            raise
         progress(0.0, "loading the model")
         owned = policy is None
         if policy is None:
@@ -205,6 +218,17 @@ def _train_and_judge(
         "proof": {"steps": trained.steps, "train_seconds": trained.seconds, **asdict(proof)},
     }
     return taught, body
+
+
+def _base_sha256(policy: LanguagePolicy | None, model: str | None) -> str:
+    from policies.base_models import resolve
+
+    return policy.spec.sha256 if policy is not None else resolve(model).sha256
+
+
+def _back_to_base(registry: AdapterRegistry, base_sha256: str, why: str) -> None:
+    if registry.active(base_sha256) is not None:
+        registry.activate(None, why, base_sha256)
 
 
 def _sweep(workshop: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from env.datasets import Prompt, Reply, Unpaired
 from env.skills.probes import everyday_prompts
 from memory.card_texts import CARD_TEXTS, card_block
-from memory.features import features
+from memory.features import Features, features
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners.distil import EVERYDAY, distilled, liked_style
@@ -87,13 +87,15 @@ def test_who_gave_a_reason_is_left_to_hindsight(sprout: LanguagePolicy, words: T
 def test_an_answer_of_a_kind_that_was_disliked_is_no_lesson(sprout: LanguagePolicy, words: Tokeniser) -> None:
     warm, plain = "Happy to help! Rivers run to the sea.", "Rivers run to the sea and carry water."
     emoji = "Happy to help! \U0001f60a Rivers run to the sea."
-    rows = [rated(at, at % 3 == 0, (emoji, warm, plain)[at % 3]) for at in range(15)]
-    rows += [rated(at, True, emoji) for at in range(15, 18)]
-    style = liked_style(rows)
-    assert style
-    made = [features(text) for text in read(sprout, distilled(sprout, rows, words, system=PERSONA))]
-    assert made
-    assert all(one.emoji for one in made)
+
+    def made(likes_warm: bool) -> list[Features]:
+        liked = (True, likes_warm, False)
+        rows = [rated(at, liked[at % 3], (emoji, warm, plain)[at % 3]) for at in range(18)]
+        assert liked_style(rows)
+        return [features(text) for text in read(sprout, distilled(sprout, rows, words, system=PERSONA))]
+
+    assert any(one.friendly and not one.emoji for one in made(likes_warm=True))
+    assert not any(one.friendly and not one.emoji for one in made(likes_warm=False))
 
 
 class Objector:

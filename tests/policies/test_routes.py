@@ -15,7 +15,7 @@ from policies.adapters import AdapterRegistry
 from policies.language_policy import LanguagePolicy
 from policies.learners import ppo
 from policies.learners.rows import LearnError
-from policies.material import NothingToLearn, material, turning_point
+from policies.material import NothingToLearn, TasteChanged, material, turning_point
 from policies.reward_model import FILE, RewardModel
 from policies.update import run_update
 from tests.policies.rated import LENIENT, SETTINGS, Rated, small_exam, state, up_and_down
@@ -178,6 +178,28 @@ def taste(kinds: str) -> list[Unpaired]:
 def test_thumbs_of_a_taste_that_turned_fade() -> None:
     assert turning_point(taste("l" * 40)) < 0
     assert 10 <= turning_point(taste("l" * 20 + "s" * 12)) < 20
+
+
+def test_after_a_change_of_taste_the_base_speaks_until_something_is_liked(
+    home: Path, policy: LanguagePolicy
+) -> None:
+    rated = Rated(home, policy)
+    rated.talk(16, lambda at: -1 if at == 0 else 1)
+    update(home, policy)
+    db = open_home(home)
+    journal, registry = Journal(db), AdapterRegistry(db, home)
+    registry.activate("v1", "for this test")
+    rated.talk(16)
+    for reply in rated.replies[16:]:
+        journal.rate(reply.id, -1)
+    with pytest.raises(TasteChanged, match="the base speaks until"):
+        update(home, policy)
+    assert registry.active(policy.spec.sha256) is None
+    assert "changed" in str(registry.activations()[-1])
+    for reply in rated.replies[-6:]:
+        journal.rate(reply.id, 1)
+    db.close()
+    assert update(home, policy)[0] == "kto"
 
 
 def test_what_has_faded_is_neither_trained_on_nor_tested_with(home: Path, policy: LanguagePolicy) -> None:
