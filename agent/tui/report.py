@@ -70,6 +70,9 @@ def _verdict(adapter: Adapter) -> str:
         text += f" (the gate said: {clean(finding)})"
     if adapter.active:
         text += ", speaking now"
+    if adapter.status == "provisional" and not adapter.active:
+        # rolled back, or another one was chosen: no rating can decide about what does not speak
+        return f"{text}: not in use"
     return f"{text}: {MEANS[adapter.status]}" if adapter.status in MEANS else text
 
 

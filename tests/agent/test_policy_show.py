@@ -107,12 +107,12 @@ def test_a_promoted_version_in_all_its_parts(
     [
         (
             {"held_out": ()},
-            "v1: provisional (the gate said: not enough evidence yet): on trial",
+            "v1: provisional (the gate said: not enough evidence yet): not in use",
             "Not enough",
         ),
         (
             {"held_out": tuple(HeldOut(at % 2 == 0, 0.0, float(at * 7 % 5 - 2)) for at in range(10))},
-            "v1: provisional: on trial",
+            "v1: provisional: not in use",
             "Not clear yet",
         ),
         (
@@ -165,6 +165,8 @@ def test_the_report_of_an_older_home_is_readable(
     )
     db.close()
     shown = attune("policy", "show", "v1").out
-    assert "v1: provisional: on trial, new ratings decide" in shown
+    assert "v1: provisional: not in use" in shown
+    attune("policy", "use", "v1")
+    assert "v1: provisional, speaking now: on trial, new ratings decide" in attune("policy", "show", "v1").out
     assert "Not enough evidence yet" in shown
     assert "Proof" not in shown
