@@ -64,7 +64,8 @@ class Observation:
     """One rated text: what it shows and whether it was liked.
 
     `trial` is the style that was asked of it to learn about (exploration.py); it is no evidence here.
-    `weight` in [0, 1] is how much of a rating it still counts for (fading.py).
+    `weight` in [0, 1] is how much of a rating it still counts for (fading.py). `under` are the features
+    that lines of the card asked of it (heeding.py).
     """
 
     reply_id: str
@@ -72,6 +73,7 @@ class Observation:
     liked: bool
     trial: str | None = None
     weight: float = 1.0
+    under: frozenset[str] = frozenset()
 
     @property
     def holds(self) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memory.card_model import Observation
+from memory.card_texts import CARD_TEXTS
 from memory.fading import weighed
 from memory.features import features
 from memory.journal import Journal
@@ -21,7 +22,8 @@ from memory.taste import about_content
 # A reply, what it answers, and how it came about: what a reply was given never changes later on.
 QUERY = """
 SELECT reply.id, reply.tool_calls, parent.role AS after, parent.content AS question,
-       json_extract(generation.body, '$.trial') AS trial,
+       json_extract(generation.body, '$.trial') AS trial, generation.base,
+       json_extract(generation.body, '$.card_lines') AS lines,
        CASE WHEN EXISTS (SELECT 1 FROM shown WHERE shown.reply_id = reply.id)
             THEN json_extract(generation.body, '$.recalled') END AS recalled
 FROM message AS reply
@@ -33,10 +35,12 @@ WHERE reply.id IN (SELECT value FROM json_each(?))
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """`style` is False for a reply whose verdict is about what it says."""
+    """`style` is False for a reply judged for what it says. `under`: what the card asked of it."""
 
     style: bool = True
     trial: str | None = None
+    base: str | None = None
+    under: frozenset[str] = frozenset()
 
 
 class Observations:
@@ -77,7 +81,13 @@ class Observations:
                 verdicts[reply.id] = self._seen(reply, True)
             if worse.id not in thumbed:
                 verdicts[worse.id] = self._seen(worse, False)
-        return weighed(list(verdicts.values()))
+        seen = weighed(list(verdicts.values()))
+        # whether another base followed a line says nothing about this one
+        base = self._known[signals[-1][1].id].base if signals else None
+        return [
+            one if not one.under or self._base(one) == base else replace(one, under=frozenset())
+            for one in seen
+        ]
 
     def weights(self) -> dict[str, float]:
         """Reply id -> how much a verdict on it still counts, from 0 to 1, for whatever else learns from it.
@@ -86,8 +96,14 @@ class Observations:
         """
         return {one.reply_id: one.weight for one in self.all()}
 
+    def _base(self, one: Observation) -> str | None:
+        return self._known[one.reply_id].base
+
     def _seen(self, reply: Message, liked: bool) -> Observation:
-        return Observation(reply.id, features(reply.content), liked, self._known[reply.id].trial)
+        known = self._known[reply.id]
+        return Observation(
+            reply.id, features(reply.content), liked, known.trial, under=known.under - {known.trial or ""}
+        )
 
     def _look_up(self, replies: Iterable[Message]) -> None:
         new = {reply.id: reply for reply in replies if reply.id not in self._known}
@@ -100,7 +116,15 @@ class Observations:
                 memories=[one["text"] for one in json.loads(row["recalled"] or "[]")],
                 used_tools=row["after"] == "tool" or row["tool_calls"] != "[]",
             )
-            self._known[row["id"]] = Circumstances(not aside, row["trial"])
+            self._known[row["id"]] = Circumstances(
+                not aside, row["trial"], row["base"], _asked(json.loads(row["lines"] or "[]"))
+            )
         # a conversation that was deleted between the two statements
         for reply_id in new:
             self._known.setdefault(reply_id, Circumstances())
+
+
+def _asked(lines: Iterable[str]) -> frozenset[str]:
+    """The features whose own words are among `lines`; what the owner wrote is not ours to judge."""
+    shown = set(lines)
+    return frozenset(feature for feature, text in CARD_TEXTS.items() if text in shown)

@@ -17,6 +17,7 @@ from memory.card_texts import CARD_TEXTS
 from memory.database import Database
 from memory.errors import AttuneError, NotFound
 from memory.facts import fold
+from memory.heeding import Heeded, unheeded
 from memory.journal import Journal
 from memory.observations import Observations
 from memory.records import CardLine
@@ -142,7 +143,8 @@ class PreferenceCard:
         chosen = {row["feature"]: row for row in choices}
         pinned = [feature for feature, row in chosen.items() if row["state"] == "pinned"]
         struck = [feature for feature, row in chosen.items() if row["state"] == "struck"]
-        found = card_model.learn(observations, given=pinned, barred=struck)
+        idle = unheeded(observations)
+        found = card_model.learn(observations, given=pinned, barred=[*struck, *idle])
         made = [
             CardLine(
                 feature=feature,
@@ -154,7 +156,12 @@ class PreferenceCard:
                     (one.reply_id, card_model.has(feature, one.shows), 1 if one.liked else -1)
                     for one in observations
                 ),
-                summary=summary(feature, found[feature], sum(not one.holds for one in observations)),
+                summary=summary(
+                    feature,
+                    found[feature],
+                    sum(not one.holds for one in observations),
+                    None if feature in pinned else idle.get(feature),
+                ),
             )
             for feature, text in CARD_TEXTS.items()
         ]
@@ -174,7 +181,7 @@ class PreferenceCard:
         return made, exploration.next_trial(observations, found, on_card, struck)
 
 
-def summary(feature: str, finding: Finding, faded: int = 0) -> str:
+def summary(feature: str, finding: Finding, faded: int = 0, idle: Heeded | None = None) -> str:
     """The evidence in words, such as "3 of 3 brief replies liked, 0 of 5 others"."""
     c, name = finding.counts, REPLIES[feature]
     said = f"{c.liked} of {c.seen} {name} liked" if c.seen else f"No {name} rated yet"
@@ -183,4 +190,6 @@ def summary(feature: str, finding: Finding, faded: int = 0) -> str:
     if faded:
         older = "1 older rating no longer counts" if faded == 1 else f"{faded} older ratings no longer count"
         said += f"; your taste has changed since, {older}"
+    if idle:
+        said += f"; off the card: {idle.followed} of {idle.seen} replies followed the line"
     return said
