@@ -108,6 +108,25 @@ def start(
     _measure(lambda progress, cancelled: bench.run(name, count, progress, cancelled), plain_table, as_json)
 
 
+@app.command()
+def forgetting(
+    context: typer.Context,
+    as_json: Json = False,
+    quick: Quick = False,
+    canaries: Annotated[int | None, typer.Option(min=1, help="How many planted phrases.")] = None,
+    model: Model = None,
+) -> None:
+    """Whether a phrase that was forgotten is out of the weights too."""
+    from policies import forgetting as bench
+
+    name, count = opened(context, None, model).model, canaries or (1 if quick else 3)
+
+    def work(progress: ProgressLine, cancelled: Callable[[], bool]) -> dict[str, Any]:
+        return bench.bench(name, count, stoppable(progress, cancelled))
+
+    _measure(work, bench.table, as_json)
+
+
 def stoppable(progress: ProgressLine, cancelled: Callable[[], bool]) -> Callable[[float, str], None]:
     """A progress that also stops a bench which asks nobody."""
     from env.bench.errors import BenchCancelled
