@@ -1,7 +1,8 @@
 """Values that only a prompt can tell: names, places, things, dates, numbers, codes.
 
 Training values are drawn from wide letter distributions, so that a model must copy and cannot guess;
-HELD_OUT values are real-looking ones that the training draws never return.
+HELD_OUT values are real-looking ones that the training draws never return. Days of the week are not among them:
+there are seven, each one token, and a day that is never copied in training is never copied at all.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ HELD_OUT = {
         "umeboshi", "magenta", "origami", "kendo", "saxophone", "tiramisu", "quinoa", "archery", "calligraphy", "sorbet",
         "curling", "pottery", "falafel", "indigo", "parkour",
     ),
-    "date": ("17 May", "3 October", "29 August", "Thursday", "21 June", "8 February", "14 December", "Sunday", "6 April"),
+    "date": ("17 May", "3 October", "29 August", "11 January", "21 June", "8 February", "14 December", "30 November", "6 April"),
     "number": ("47", "9316", "38", "205", "7742", "61", "1584", "93", "4407", "26", "870", "5139"),
     "word": ("bluefinch", "krait77", "wombat9", "orchidee", "zephyrine", "M4rble", "tinderbox", "quokka", "hex204"),
 }  # fmt: skip
@@ -97,7 +98,11 @@ def _draw(kind: str, rng: random.Random, words: tuple[str, ...]) -> str:
             return base + str(rng.randrange(100))
         if extra < 0.4:
             return base + "-" + _letters(rng)[:4]
-        return base.capitalize() if extra < 0.55 else base
+        if extra < 0.5:  # "Gr4ntel": digits and capitals inside a word
+            spot = rng.randrange(len(base))
+            mixed = base[:spot] + rng.choice("0134579") + base[spot + 1 :]
+            return mixed.capitalize() if rng.random() < 0.6 else mixed
+        return base.capitalize() if extra < 0.65 else base
     if kind == "thing":
         return f"{base} {word(rng, words)}" if rng.random() < 0.15 else base
     name = base.capitalize()

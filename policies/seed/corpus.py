@@ -8,16 +8,17 @@ made up afresh each time (env.skills.values); what is known is in env.skills.top
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 
 from env.skills import phrasing
 from env.skills.topics import topics
 from env.skills.values import training_value, word
 from memory.card_texts import card_block
-from policies.seed.material import arithmetic, nouns, read_rows, sentence
+from policies.seed.material import arithmetic, nouns, read_rows, sentence, spoken
 from policies.seed.personal import Personal
 from policies.seed.scribe import TOOLS, Message
-from policies.seed.small_talk import BEYOND_FRAMES, BEYOND_REPLIES
+from policies.seed.small_talk import BEYOND_FRAMES, BEYOND_REPLIES, ORDER_ENDS, ORDERED, ORDERS
 from policies.seed.styles import Style, card_lines, render
 
 PERSONA = "You are Attune, a personal agent."
@@ -31,7 +32,7 @@ MIX = {
     },
     "main": {
         "topic": 30, "tell": 9, "note": 8, "ask": 8, "quiz": 20, "later": 10, "repeat": 3,
-        "clock": 4, "sum": 7, "look_up": 3, "talk": 4, "beyond": 6,
+        "clock": 4, "sum": 7, "look_up": 3, "talk": 4, "beyond": 9,
     },
 }  # fmt: skip
 
@@ -119,15 +120,27 @@ class _Writer(Personal):
             rows = [row for row in read_rows("beyond.jsonl") if row["split"] == "train"]
             question = rng.choice(rows)["text"]
         else:
-            known = rng.choice(rng.choice(topics()).names)
-            question = self._pick(BEYOND_FRAMES).format(
-                t=known,
-                x=word(rng, nouns()),
-                y=training_value("name", rng, nouns()),
-                w=rng.choice(nouns()),
-            )
+            question = self._pick(BEYOND_FRAMES) if draw < 0.75 else self._order()
+            question = re.sub(r"\{(.)\}", lambda found: self._filler(found[1]), question)
         self._user(question)
         self._reply(self._toned(self._pick(BEYOND_REPLIES)))
+
+    def _order(self) -> str:
+        text = f"{self._pick(ORDERS)} {self._pick(ORDERED)}{self._pick(ORDER_ENDS)}."
+        return (
+            self._pick(("Please ", "Can you ", "")) + text[0].lower() + text[1:]
+            if self.rng.random() < 0.4
+            else text
+        )
+
+    def _filler(self, kind: str) -> str:
+        """A topic (t), a made-up word (x), a made-up name (y) or any word at all (w)."""
+        rng = self.rng
+        if kind == "t":
+            return rng.choice(rng.choice(topics()).names)
+        if kind == "w":
+            return rng.choice(spoken() if rng.random() < 0.5 else nouns())
+        return word(rng, nouns()) if kind == "x" else training_value("name", rng, nouns())
 
 
 __all__ = ["PERSONA", "TOOLS", "conversation", "stream"]

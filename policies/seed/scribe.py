@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from env.skills import phrasing
@@ -36,19 +37,34 @@ class Scribe:
         draw = rng.random()
         if draw < 0.36:
             return None
-        if draw < 0.66:
+        if draw < 0.62:
             return rng.choice(PURE)
         maybe = (None, None, None, True, False)
+        # only what is not wanted (or an ending, or emoji): all else stays as even as without a card
+        if draw < 0.74:
+            return Style(
+                bullets=rng.choice((None, False, False)),
+                emoji=rng.choice(maybe[1:]),
+                question=rng.choice(maybe[1:]),
+            )
         return Style(
             length=rng.choice(("", "brief", "detailed")),
             tone=rng.choice(("", "friendly", "formal")),
-            bullets=rng.random() < 0.35,
+            bullets=rng.choices((True, None, False), (35, 50, 15))[0],
             emoji=rng.choice(maybe),
             question=rng.choice(maybe),
         )
 
     def _reply_style(self) -> Style:
-        return self._any_style() if self.style in (None, Style()) else self.style
+        asked = self.style
+        if asked is None:
+            return self._any_style()
+        if asked.length or asked.tone or asked.bullets:
+            return asked
+        while True:
+            drawn = self._any_style()
+            if not (drawn.bullets and asked.bullets is False):
+                return replace(drawn, emoji=asked.emoji, question=asked.question)
 
     def _any_style(self) -> Style:
         """Not quite evenly: bullets come by themselves on new phrasings, long replies end early."""

@@ -68,6 +68,34 @@ BEYOND_FRAMES = (
     "tell me the story of {y}", "is {x} the same as {x}", "search the internet for {t}",
 )  # fmt: skip
 
+# An order is put together from these, so that no list of orders is learned by heart: what is ordered is neither a
+# fact to remember nor an everyday topic, whatever words stand in it.
+ORDERS = (
+    "Write", "Draft", "Review", "Check", "Correct", "Improve", "Debug", "Test", "Run", "Sort", "Merge", "Filter",
+    "Convert", "Compute", "Estimate", "Simplify", "Expand", "Integrate", "Plot", "Draw", "Sketch", "Design", "Build",
+    "Implement", "Rename", "Delete", "Copy", "Deploy", "Configure", "Optimise", "Rewrite", "Shorten", "Edit",
+    "Proofread", "Translate", "Quote", "Rank", "Compare", "Predict", "Examine", "Interpret", "Analyse", "Judge",
+    "Classify", "Cancel", "Sell", "Forward", "Print", "Download", "Count", "Join", "Index", "Prove", "Find", "Make",
+    "Give me", "Show me", "Diagnose", "Assess", "Add up", "Set up", "Work out",
+)  # fmt: skip
+ORDERED = (
+    "my {w}", "my {w} and {w}", "a {w} of {w}", "the {w} of the {x}", "this {w}: {x}", "{w} {w} by {w}", "two {w} in {y}",
+    "a {w} that {w} every {w}", "my {x} {w}", "a {w} with {w} and {w}", "{w} and {w}", "the {w} {w} of my {w}",
+    "a hundred {w}", "all {w} from {y}", "ten {w} of {w} {w} on {t}", "{x} for {w}", "an {x} on the {w} of {x}",
+    "the {x} clause of a {w}", "{t} for a {w} in {y}",
+)  # fmt: skip
+ORDER_ENDS = (
+    *[""] * 8,
+    " for me",
+    " and explain it",
+    " by tomorrow",
+    " in {y}",
+    " with {x}",
+    ", please",
+    " per {w}",
+    " now",
+)
+
 SMALL_TALK: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("Hello", "Hi", "Hey", "Hello there", "Good morning", "Good evening", "Hi there", "Hey Attune", "hello!", "Good day",
       "Good afternoon", "hey you", "Hello Attune", "hiya", "hi again", "Hello again", "Greetings",

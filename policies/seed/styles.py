@@ -29,11 +29,14 @@ QUESTION = {
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """length: brief, detailed or "" (two or three sentences); tone: friendly, formal or ""."""
+    """length: brief, detailed or "" (two or three sentences); tone: friendly, formal or "".
+
+    bullets, emoji, question: wanted, not wanted, or None where nothing is said about them.
+    """
 
     length: str = ""
     tone: str = ""
-    bullets: bool = False
+    bullets: bool | None = None
     emoji: bool | None = None
     question: bool | None = None
 
@@ -93,8 +96,8 @@ def card_lines(style: Style) -> list[str]:
     lines = []
     if style.length:
         lines.append(CARD_TEXTS[style.length])
-    if style.bullets:
-        lines.append(CARD_TEXTS["bullets"])
+    if style.bullets is not None:
+        lines.append(CARD_TEXTS["bullets" if style.bullets else "no_bullets"])
     if style.tone:
         lines.append(CARD_TEXTS[style.tone])
     if style.emoji is not None:
