@@ -12,7 +12,7 @@ from policies.seed.small_talk import SMALL_TALK
 from policies.seed.styles import FORMAL_OPEN, FRIENDLY_OPEN, PURE, Style
 
 # How often each of PURE (brief, detailed, bullets, friendly, formal) is drawn, so that they come out even.
-EVEN = (10, 16, 5, 11, 9)
+EVEN = (10, 15, 8, 11, 9)
 TOOLS = ("clock", "calculator", "remember", "recall")
 Message = dict[str, Any]
 
