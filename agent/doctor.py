@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory.errors import AttuneError
+from memory.restore import moment
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -58,6 +59,7 @@ def examine(home: Path, model: str | None = None) -> Iterator[Check]:
     yield _guarded("embedder", lambda: _embedder(settings))
     opened: list[Database] = []
     yield _guarded("database", lambda: _database(home, opened))
+    yield _guarded("backups", lambda: _backups(home))
     if not opened:
         for name in ("index", "adapter"):
             yield Check(name, False, "not looked at", "Put the database in order first.")
@@ -160,14 +162,16 @@ def _offline() -> Iterator[None]:
 
 def _database(home: Path, opened: list[Database]) -> Check:
     from memory.database import open_home
+    from memory.errors import DamagedDatabase
 
-    database = open_home(home)
+    try:
+        database = open_home(home)
+    except DamagedDatabase:
+        return Check("database", False, f"{home / 'attune.db'} is damaged", _mend(home))
     faults = database.check()
     if faults:
         database.close()
-        return Check(
-            "database", False, " ".join(faults), f"Move {database.path} away and put back a copy of it."
-        )
+        return Check("database", False, " ".join(faults), _mend(home))
     opened.append(database)
     free = shutil.disk_usage(home).free
     size = database.path.stat().st_size / 1e6
@@ -175,6 +179,35 @@ def _database(home: Path, opened: list[Database]) -> Check:
     if free < LEAST_DISK:
         return Check("database", False, text, "Free some space, or choose another home with --home.")
     return Check("database", True, text)
+
+
+def _mend(home: Path) -> str:
+    """What to do about a damaged database. The next start looks at all of it, and finds what this did."""
+    from memory.backups import Backups
+
+    backups = Backups(home)
+    backups.suspect_damage()
+    there = backups.all()
+    copy = f"the copy of {moment(there[0].made_at)}" if there else "what can still be read"
+    return f"Start Attune: it sets {home / 'attune.db'} aside and restores {copy}."
+
+
+def _backups(home: Path) -> Check:
+    from memory.backups import Backups, faults_of
+
+    backups = Backups(home)
+    there = backups.all()
+    aside = "".join(f"; {path} is a damaged one, set aside" for path in backups.set_aside())
+    if not there:
+        return Check("backups", True, f"none yet: the first is made when you are idle{aside}")
+    newest = there[0]
+    size = sum(one.path.stat().st_size for one in there) / 1e6
+    text = f"{len(there)}, {size:.1f} MB, the newest of {moment(newest.made_at)}"
+    if faults := faults_of(newest.path):
+        return Check(
+            "backups", False, f"{text}, damaged: {faults[0]}", f"Delete {newest.path}; a new one is made."
+        )
+    return Check("backups", True, f"{text}, sound{aside}")
 
 
 def _index(home: Path, database: Database, settings: Settings) -> Check:

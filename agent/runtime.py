@@ -13,7 +13,8 @@ What a face uses (none of it needs a model to be loaded unless it says so):
     runtime.choose(first_id, second_id, choice)   the answer to two replies without labels (BlindReplies)
     runtime.why(reply_id)                     -> Why        memories, card lines, adapter of a reply
     runtime.clock               agent.learning_clock.LearningClock, and through the runtime:
-    runtime.maybe_update(idle_seconds) -> bool       starts an update when it is due; True when it started
+    runtime.maybe_update(idle_seconds) -> bool       starts an update when it is due; True when it started.
+                                                     Copies the database, too, when that is due
     runtime.start_update(algorithm="auto") -> None   /train; AttuneError when it cannot
     runtime.poll_update() -> list[UpdateNews]        call in a thread every ~0.5 s; it also does the swap
     runtime.cancel_update() -> bool
@@ -34,6 +35,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.backup_clock import BackupClock
 from agent.config import Settings, load_settings
 from agent.learning_clock import LearningClock, LearningStatus, UpdateNews
 from agent.loading import Loading, Progress
@@ -76,6 +78,7 @@ class Runtime(Loading):
         self.ask_permission: Callable[[str, dict[str, Any]], bool] | None = None
         self._loop: Loop | None = None
         self.clock = LearningClock(self)
+        self.backup_clock = BackupClock(self.db, self.home, self.notice)
 
     @classmethod
     def open(
@@ -154,6 +157,7 @@ class Runtime(Loading):
     # --- learning ------------------------------------------------------------------------------
 
     def maybe_update(self, idle_seconds: float) -> bool:
+        self.backup_clock.maybe(idle_seconds, self.settings.idle_seconds)
         return self.clock.maybe_update(idle_seconds)
 
     def start_update(self, algorithm: str = "auto") -> None:
@@ -169,6 +173,8 @@ class Runtime(Loading):
         return self.clock.status()
 
     def close(self) -> None:
-        """Stop the update, the child process and the database. Safe to call twice."""
+        """Stop the update, the child process and the database, after a backup if one is due. Safe to call
+        twice."""
         self.clock.cancel()
+        self.backup_clock.close()
         super().close()

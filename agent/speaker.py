@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.config import Settings
-from memory.database import open_home
 from memory.errors import AttuneError
 from memory.records import Adapter
+from memory.restore import open_safely
 from policies.adapters import AdapterError, AdapterRegistry
 
 if TYPE_CHECKING:
@@ -30,11 +30,10 @@ class Speaker:
     def __init__(self, home: Path, settings: Settings, policy: Policy | None, spec: BaseSpec | None) -> None:
         self.home = home
         self.settings = settings
-        self.db = open_home(home)
+        self.db, self._notices = open_safely(home)
         self.registry = AdapterRegistry(self.db, home)
         self._policy = policy
         self._spec = spec
-        self._notices: list[str] = []
         self._refused: str | None = None
         self._failed: str | None = None
         self._named: tuple[str | None, BaseSpec] | None = None

@@ -2,31 +2,29 @@
 
 Durable means WAL with synchronous=FULL: once `transaction()` has returned, the rows survive a
 `kill -9` and a power cut. Writers queue on BEGIN IMMEDIATE, across threads and processes alike.
+An open database holds its folder (shared), so that nobody puts another file in its place (restore.py).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from memory.errors import (
-    AttuneError,
-    BusyHome,
-    DamagedDatabase,
-    DatabaseError,
-    FullHome,
-    NewerHome,
-    ReadOnlyHome,
-)
+from memory.backups import Backups, erasures_in
+from memory.errors import AttuneError, BusyHome, DatabaseError, NewerHome, ReadOnlyHome
+from memory.files import lock_folder
 from memory.schema import MIGRATIONS, Migration
+from memory.sentences import sentence, translated, writing
+from memory.swap import finish_swap
+
+__all__ = ["Database", "hold", "open_home", "writing"]
 
 FOLDERS = ("index", "adapters", "backups", "logs")
 BUSY_SECONDS = 10.0
@@ -35,15 +33,24 @@ BUSY_SECONDS = 10.0
 class Database:
     """`attune.db`. Safe to share between threads; every thread gets its own connection."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file and bring its tables up to date; raises DatabaseError sentences."""
+    def __init__(self, path: Path, before_migrating: Callable[[Database], object] | None = None) -> None:
+        """Open or create the file and bring its tables up to date; raises DatabaseError sentences.
+
+        `before_migrating` is called once, before the first migration of tables that hold something already.
+        """
         self.path = Path(path)
+        self._before_migrating = before_migrating
         self._local = threading.local()
         self._opened: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._lock = threading.Lock()
         self._closed = False
         self._pid = os.getpid()
-        self.migrate(MIGRATIONS)
+        self._held = hold(self.path)
+        try:
+            self.migrate(MIGRATIONS)
+        except BaseException:
+            self.close()
+            raise
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit mode: write inside `transaction()`."""
@@ -73,6 +80,7 @@ class Database:
                 f"busy_timeout = {int(BUSY_SECONDS * 1000)}",
                 "journal_mode = WAL",
                 "synchronous = FULL",
+                "fullfsync = ON",  # of macOS, whose fsync alone leaves the disk's own cache as it is
                 "foreign_keys = ON",
                 "secure_delete = ON",  # what is forgotten is overwritten, not only unlinked
             ):
@@ -114,9 +122,11 @@ class Database:
         applied = self._applied()
         if any(name not in known and name.split("-")[0] in rooms for name in applied):
             raise NewerHome(self.path)
-        for name, sql in migrations:
-            if name in applied:
-                continue
+        pending = [migration for migration in migrations if migration.name not in applied]
+        if pending and self._before_migrating and any(name.split("-")[0] in rooms for name in applied):
+            before, self._before_migrating = self._before_migrating, None
+            before(self)
+        for name, sql in pending:
             with self.transaction() as connection:
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS migration "
@@ -134,6 +144,11 @@ class Database:
             return set()
         return {row["name"] for row in self.rows("SELECT name FROM migration")}
 
+    def erasures(self) -> int:
+        """How often something was erased for good: what an older copy of this file still holds."""
+        with self._translated():
+            return erasures_in(self.connection())
+
     def check(self) -> list[str]:
         """What is wrong with the file, a sentence each; empty when it is sound."""
         try:
@@ -147,7 +162,8 @@ class Database:
         return wrong
 
     def scrub(self) -> bool:
-        """Empty the write-ahead log, so that deleted text does not linger in it; True when it is empty.
+        """Empty the write-ahead log and delete the backups that hold what was erased since they were made, so
+        that deleted text does not linger there; True when the log is empty.
 
         Inside a transaction this does nothing: whoever holds that one scrubs at its end. While another
         process reads, the log is emptied by a later checkpoint.
@@ -157,6 +173,7 @@ class Database:
             return False
         with self._translated():
             [(busy, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        Backups(self.path.parent).sweep(self.erasures())
         return not busy
 
     def close(self) -> None:
@@ -166,19 +183,32 @@ class Database:
             for _, connection in self._opened:
                 connection.close()
             self._opened = []
+        held, self._held = self._held, None
+        if held is not None and self._pid == os.getpid():
+            os.close(held)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _sentence(error, self.path) from error
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.path)
+
+
+def hold(path: Path) -> int | None:
+    """Hold the folder of a database, with everybody else who uses it; close the handle to let go.
+
+    Waits for whoever restores the database at this moment. Raises DatabaseError.
+    """
+    try:
+        return lock_folder(path.parent, alone=False, seconds=BUSY_SECONDS)
+    except TimeoutError as error:
+        raise BusyHome(path) from error
+    except OSError as error:
+        raise sentence(error, path) from error
 
 
 def open_home(home: Path) -> Database:
     """Create the home's folders where they are missing and open its database.
 
-    Raises ReadOnlyHome, FullHome, DamagedDatabase, NewerHome or DatabaseError.
+    Before tables that hold something are changed by a newer Attune, a backup is made. Raises ReadOnlyHome,
+    FullHome, DamagedDatabase, NewerHome or DatabaseError; see restore.py for who mends what is damaged.
     """
     home = Path(home).expanduser()
     try:
@@ -186,19 +216,11 @@ def open_home(home: Path) -> Database:
         for name in FOLDERS:
             (home / name).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
-        raise _sentence(error, home / "attune.db") from error
+        raise sentence(error, home / "attune.db") from error
     if not os.access(home, os.W_OK | os.X_OK):
         raise ReadOnlyHome(home)
-    return Database(home / "attune.db")
-
-
-@contextmanager
-def writing(home: Path) -> Iterator[None]:
-    """Whatever the system refuses inside (a full disk, no permission) becomes a DatabaseError sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise _sentence(error, home / "attune.db") from error
+    finish_swap(home)
+    return Database(home / "attune.db", Backups(home).make)
 
 
 def _statements(sql: str) -> Iterator[str]:
@@ -211,27 +233,3 @@ def _statements(sql: str) -> Iterator[str]:
             statement = ""
     if statement.strip():
         yield statement
-
-
-def _sentence(error: Exception, path: Path) -> AttuneError:
-    """The error of SQLite or the system as one sentence that says what to do."""
-    home, said = path.parent, str(error)
-    if isinstance(error, OSError):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return FullHome(home)
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            return ReadOnlyHome(home)
-        place = error.filename or home
-        return DatabaseError(
-            f"{place} cannot be used ({error.strerror}); move it away or choose another home."
-        )
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return FullHome(home)
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return ReadOnlyHome(home)
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return BusyHome(path)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return DamagedDatabase(path)
-    return DatabaseError(f"The database {path} refused the work ({said}); run `attune doctor`.")

@@ -24,8 +24,16 @@ class DatabaseError(AttuneError):
 class DamagedDatabase(DatabaseError):
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"The database {path} is damaged; move it aside and put a copy of it in its place, "
-            "or start a fresh home with --home."
+            f"The database {path} is damaged; close Attune and start it again: it is set aside then, and "
+            "restored from its newest backup."
+        )
+
+
+class NothingToRestore(DatabaseError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The database {path} is damaged, there is no backup of it, and nothing in it can be read; put a "
+            "copy of your own in its place, or start a fresh home with --home."
         )
 
 
@@ -40,6 +48,14 @@ class FullHome(DatabaseError):
     def __init__(self, home: Path) -> None:
         super().__init__(
             f"The disk that holds {home} is full; free some space, or choose another home with --home."
+        )
+
+
+class FailingDisk(DatabaseError):
+    def __init__(self, home: Path) -> None:
+        super().__init__(
+            f"The disk that holds {home} failed to read or write; what was acknowledged before is kept: try "
+            "again, check the disk, or choose another home with --home."
         )
 
 

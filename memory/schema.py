@@ -158,9 +158,22 @@ CREATE TRIGGER memory_forgotten AFTER DELETE ON memory BEGIN
 END;
 """
 
+ERASURES = """
+-- How often something was erased for good. A backup with an older count still holds it (backups.py).
+CREATE TABLE erasures (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;
+INSERT INTO erasures VALUES (1, 0);
+CREATE TRIGGER erasure_of_message AFTER DELETE ON message BEGIN UPDATE erasures SET count = count + 1; END;
+CREATE TRIGGER erasure_of_rating AFTER DELETE ON feedback BEGIN UPDATE erasures SET count = count + 1; END;
+CREATE TRIGGER erasure_of_memory AFTER DELETE ON memory BEGIN UPDATE erasures SET count = count + 1; END;
+CREATE TRIGGER erasure_of_title AFTER DELETE ON conversation WHEN old.title <> '' BEGIN
+    UPDATE erasures SET count = count + 1;
+END;
+"""
+
 MIGRATIONS = (
     Migration("memory-0001-journal", JOURNAL),
     Migration("memory-0002-facts", FACTS),
     Migration("memory-0003-card", CARD),
     Migration("memory-0004-forget", FORGETTING),
+    Migration("memory-0010-erasures", ERASURES),
 )

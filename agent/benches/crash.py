@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from memory.errors import AttuneError
 
 Progress = Callable[[float, str], None]
+# what takes seconds to import, once for all lives
+PRELOAD = (
+    "torch",
+    "transformers.models.llama.modeling_llama",
+    "peft",
+    "trl",
+    "agent.loop",
+    "policies.language_policy",
+    "policies.update_run",
+    "agent.benches.crash_child",
+    "env.bench.crash_store",
+)
 
 
 def audit_adapters(home: Path, acks: Sequence[Any]) -> list[str]:
@@ -67,21 +79,31 @@ def _possible(told: Sequence[Any]) -> set[str | None] | None:
 
 def run(
     model: str | None = None,
-    rounds: int = 100,
+    kills: int = 100,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
-    """The report of `env.bench.crash`; chat, rating, training and promotion by `crash_child`."""
-    from env.bench import crash
+    """The report of `env.bench.crash`: an agent that chats, rates, trains and promotes (`crash_child`), and
+    a store that keeps, corrects, forgets, copies and restores (`env.bench.crash_store`)."""
+    from agent.benches import crash_child
+    from env.bench import crash, crash_store
+    from env.bench.crash_audits import audit_backups, audit_journal
+    from env.bench.crash_life import Nursery
 
+    agent, audits = partial(crash_child.live, model=model), [audit_journal, audit_backups]
+    families = [
+        crash.Family(
+            lambda home: Nursery(agent, home, PRELOAD).begin,
+            [*audits, audit_adapters],
+            1 + len(crash_child.PHASES),
+            alone=True,
+        ),
+        crash.Family(
+            lambda home: Nursery(crash_store.live, home, PRELOAD).begin,
+            audits,
+            1 + len(crash_store.PHASES),
+            alone=True,
+        ),
+    ]
     with tempfile.TemporaryDirectory(prefix="attune-crash-") as folder:
-        home = Path(folder) / "home"
-        command = [sys.executable, "-m", "agent.benches.crash_child", str(home), *([model] if model else [])]
-        return crash.run(
-            command,
-            home,
-            [crash.audit_journal, audit_adapters],
-            rounds=rounds,
-            progress=progress,
-            cancelled=cancelled,
-        )
+        return crash.run_all(families, Path(folder), kills, progress=progress, cancelled=cancelled)

@@ -83,13 +83,13 @@ def crash(
     context: typer.Context,
     as_json: Json = False,
     quick: Quick = False,
-    rounds: Annotated[int | None, typer.Option(min=1, help="How many kills.")] = None,
+    kills: Annotated[int | None, typer.Option("--kills", "--rounds", min=1, help="How many.")] = None,
     model: Model = None,
 ) -> None:
     """Kill a working agent at random points, and look whether anything was lost."""
     from agent.benches import crash as bench
 
-    name, count = opened(context, None, model).model, rounds or (20 if quick else 100)
+    name, count = opened(context, None, model).model, kills or (20 if quick else 100)
     _measure(lambda progress, cancelled: bench.run(name, count, progress, cancelled), plain_table, as_json)
 
 

@@ -55,6 +55,9 @@ class State:
             from agent.logs import start_log, stop_log
 
             start_log(runtime.home)
+            if in_process:  # the chat shows them on its screen
+                for sentence in runtime.take_notices():
+                    note(sentence)
             yield runtime
         except AttuneError as wrong:
             log.warning("%s", wrong)

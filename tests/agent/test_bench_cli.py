@@ -176,11 +176,12 @@ def test_forgetting_prints_what_the_weights_still_know(bench: Bench, tmp_path: P
 def test_crash_prints_its_report(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def killed(command: Sequence[str], home: Path, audits: Sequence[Any], **settings: Any) -> dict[str, Any]:
-        asked.update(settings, command=command, audits=len(audits))
-        return {"kills": settings["rounds"], "problems": []}
+    def killed(families: Sequence[Any], folder: Path, kills: int, **settings: Any) -> dict[str, Any]:
+        asked.update(audits=[len(family.audits) for family in families], folder=folder.is_dir())
+        return {"kills": kills, "problems": []}
 
-    monkeypatch.setattr("env.bench.crash.run", killed)
+    monkeypatch.setattr("env.bench.crash.run_all", killed)
     assert bench("crash", "--json", "--quick", "--model", "x") == {"kills": 20, "problems": []}
-    assert (asked["rounds"], asked["audits"], asked["command"][-1]) == (20, 2, "x")
+    assert asked == {"audits": [3, 2], "folder": True}
     assert bench("crash", "--json")["kills"] == 100
+    assert bench("crash", "--json", "--kills", "1000")["kills"] == 1000

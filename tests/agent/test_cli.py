@@ -126,7 +126,8 @@ def test_export_writes_everything(attune: Attune, tmp_path: Path) -> None:
 def test_doctor_names_what_is_wrong_and_what_to_do(attune: Attune, tmp_path: Path) -> None:
     sound = attune("doctor", "--json").json
     assert {check["name"] for check in sound["checks"]} == {
-        "versions", "config", "device", "memory", "model", "embedder", "database", "index", "adapter",
+        "versions", "config", "device", "memory", "model", "embedder", "database", "backups", "index",
+        "adapter",
     }  # fmt: skip
     wrong = [check for check in sound["checks"] if not check["ok"]]
     assert wrong == []

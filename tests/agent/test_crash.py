@@ -13,6 +13,8 @@ import pytest
 
 from agent.benches.crash import audit_adapters
 from env.bench import crash
+from env.bench.crash_audits import audit_backups, audit_journal
+from env.bench.crash_life import by_command
 from memory.database import open_home
 from policies.adapters import AdapterRegistry
 from policies.base_models import resolve
@@ -32,17 +34,17 @@ def test_twenty_kills(tmp_path: Path) -> None:
         told[:] = acks
         return []
 
+    command = [sys.executable, "-m", "tests.agent.crash_child", str(home), str(adapter), meta]
     report = crash.run(
-        [sys.executable, "-m", "tests.agent.crash_child", str(home), str(adapter), meta],
+        by_command(command, {"PYTHONPATH": str(ROOT)}),
         home,
-        [crash.audit_journal, audit_adapters, remember],
+        [audit_journal, audit_backups, audit_adapters, remember],
         rounds=20,
-        environment={"PYTHONPATH": str(ROOT)},
     )
     assert report["problems"] == []
     assert report["kills"] == 20
-    assert set(report["kills_by_phase"]) == {"start", "chat", "rating", "training", "promotion"}
-    assert min(report["kills_by_phase"].values()) >= 2
+    assert set(report["by_phase"]) == {"start", "chat", "rating", "training", "promotion"}
+    assert min(report["by_phase"].values()) >= 2
     assert report["acknowledged"]["message"] > 24
     assert report["acknowledged"]["rating"] > 40
     # the two whole lives alone acknowledge 13 promotions each

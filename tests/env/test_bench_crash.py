@@ -2,16 +2,24 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import memory
-from env.bench.crash import audit_journal, run
+from env.bench import crash_store
+from env.bench.crash import Family, run, run_all
+from env.bench.crash_audits import audit_backups, audit_journal
+from env.bench.crash_life import Nursery, by_command
 from env.bench.errors import BenchCancelled, BenchError
+from memory.backups import Backups
 from memory.database import open_home
+from memory.facts import Facts
 from memory.journal import Journal
+from tests.env.crash_lives import honest
 
+PRELOAD = ["env.bench.crash_store"]
 ROOT = Path(memory.__file__).parents[1]
 
 HONEST = """
@@ -77,15 +85,16 @@ def home(tmp_path):
 
 def kill(code, home, audits=(audit_journal,), **settings):
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    return run([sys.executable, "-c", code, str(home)], home, audits, environment=environment, **settings)
+    begin = by_command([sys.executable, "-c", code, str(home)], environment)
+    return run(begin, home, audits, **settings)
 
 
 def test_an_honest_child_loses_nothing_wherever_it_is_killed(home):
-    result = kill(HONEST, home, rounds=12, seed=1)
+    result = run(Nursery(honest, home, PRELOAD).begin, home, [audit_journal], rounds=12, seed=1)
     assert result["problems"] == []
     assert result["kills"] == 12
-    assert set(result["kills_by_phase"]) <= {"start", "chat", "rate"}
-    assert len(result["kills_by_phase"]) >= 2
+    assert set(result["by_phase"]) <= {"start", "chat", "rate"}
+    assert len(result["by_phase"]) >= 2
     # the two whole lives alone acknowledge 24 turns
     assert result["acknowledged"]["message"] >= 48
     assert result["acknowledged"]["rating"] >= 24
@@ -163,3 +172,75 @@ def test_it_can_be_stopped_between_rounds(home):
             cancelled=lambda: len(told) > 1,
         )
     assert len(told) == 2
+
+
+def test_forks_of_one_server_are_killed_in_every_phase_and_lose_nothing(tmp_path):
+    """Not only messages and ratings: facts, forgetting, copies, a full disk, a failing one, a restoration."""
+    store = Family(
+        lambda home: Nursery(crash_store.live, home, PRELOAD).begin,
+        [audit_journal, audit_backups],
+        1 + len(crash_store.PHASES),
+        alone=True,
+    )
+    result = run_all([store], tmp_path, 2 * (1 + len(crash_store.PHASES)), seed=5)
+    assert result["problems"] == []
+    assert result["lost"] == 0
+    assert result["kills"] == 16
+    # a life that was to be killed in its start may have got further
+    assert set(crash_store.PHASES) <= set(result["by_phase"]) <= {"start", *crash_store.PHASES}
+    assert {"message", "rating", "memory", "ended", "forgotten", "backup"} == set(result["acknowledged"])
+
+
+def test_kills_are_shared_out_by_phases_and_homes(tmp_path, monkeypatch):
+    monkeypatch.setattr("env.bench.crash.KILLS_A_HOME", 2)
+
+    def family(phases, **how):
+        live = partial(honest, **how)
+        return Family(lambda home: Nursery(live, home, PRELOAD).begin, [audit_journal], phases)
+
+    result = run_all([family(3), family(1, chat="talk")], tmp_path, 4)
+    assert result["problems"] == []
+    assert result["kills"] == 4
+    assert result["homes"] == 3
+    assert sum(count for name, count in result["by_phase"].items() if name == "talk") <= 1
+
+
+def test_a_fork_that_fails_is_told(tmp_path):
+    with pytest.raises(BenchError, match="code 1: TypeError"):
+        run(Nursery(len, tmp_path, []).begin, tmp_path, [])
+
+
+def test_the_audits_know_what_a_memory_must_be(home):
+    db = open_home(home)
+    facts = Facts(db)
+    old = facts.remember("tea is black")
+    new = facts.edit(old.id, "tea is green")
+    Backups(home).make(db)
+    db.close()
+    honest = [
+        {"ack": "memory", "id": old.id, "text": "tea is black"},
+        {"about": "ended", "id": old.id},
+        {"ack": "ended", "id": old.id},
+        {"ack": "memory", "id": new.id, "text": "tea is green"},
+    ]
+    assert audit_journal(home, honest) == audit_backups(home, honest) == []
+    wrong = [
+        {"ack": "memory", "id": "none", "text": "x"},
+        {"ack": "memory", "id": new.id, "text": "tea is red"},
+        {"ack": "memory", "id": old.id, "text": "tea is black"},
+        {"ack": "ended", "id": new.id},
+        {"ack": "forgotten", "id": old.id, "text": "tea is black"},
+    ]
+    found = [audit_journal(home, [line])[0] for line in wrong]
+    assert [text.split(" ", 2)[2] for text in found] == [
+        "was acknowledged and is lost",
+        "says 'tea is green', not what was acknowledged",
+        "was acknowledged and holds no longer",
+        "holds again, though its end was acknowledged",
+        "is there again, though its forgetting was acknowledged",
+    ]
+    [held] = audit_backups(home, wrong)
+    assert "holds b'tea is black', acknowledged as forgotten" in held
+    [copy] = (home / "backups").iterdir()
+    copy.write_bytes(copy.read_bytes()[:5000])
+    assert "is not whole" in audit_backups(home, [])[0]

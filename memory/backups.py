@@ -1,0 +1,300 @@
+"""Copies of the database under HOME/backups: made by SQLite's own backup call, checked, rotated.
+
+A copy is written under a hidden name, checked in full, synced, and only then named
+
+    attune-<UTC date>-<time>-<microseconds>-<erasures>.db
+
+so that a file of that name is whole. `erasures` is how often something had been erased for good when the
+copy was made. A copy with an older count holds something that was forgotten since: it is deleted by the
+forgetting itself (Database.scrub) and, if the process died before that, by the next start.
+
+What is kept: the newest three, then the newest of each of the last seven days, then of the last four weeks.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+import re
+import shutil
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memory.errors import AttuneError, DamagedDatabase, DatabaseError
+from memory.files import delete, locked, sync
+from memory.sentences import translated, writing
+
+if TYPE_CHECKING:
+    from memory.database import Database
+
+NAME = re.compile(r"attune-(\d{8}-\d{6})-(\d{6})-(\d+)\.db")
+HIDDEN = ".making-"
+# An empty file with this name asks the next start for a full check, however long that takes.
+SUSPECT = "suspect"
+DAY, WEEK = 86_400.0, 7 * 86_400.0
+NEWEST, DAYS, WEEKS = 3, 7, 4
+# 4 MB at a time: a writer waits for one such step at most, a millisecond or two.
+STEP_PAGES = 1_024
+# After so many pages copied in vain, for each page there is, the rest is copied in one step.
+PATIENCE = 3
+SPARE_BYTES = 50_000_000
+
+
+class NoBackup(DatabaseError):
+    """No copy was made, and nothing else changed; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A whole copy. `made_at` is in Unix seconds; `erasures` as in the name."""
+
+    path: Path
+    made_at: float
+    erasures: int
+
+
+class Backups:
+    """The copies of one home. Safe to use from several threads and processes."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = Path(home)
+        self.folder = self.home / "backups"
+
+    def all(self) -> list[Backup]:
+        """Newest first."""
+        found = [_named(path) for path in self._files()]
+        return sorted((one for one in found if one is not None), key=lambda one: one.made_at, reverse=True)
+
+    def due(self, db: Database, now: float | None = None) -> bool:
+        """True when something is worth a copy and none was made within a day, or ever."""
+        now = time.time() if now is None else now
+        made = [one.made_at for one in self.all()]
+        # a clock that was set back must not stop the copies: those "of tomorrow" do not count
+        if any(0 <= now - at < DAY for at in made):
+            return False
+        if db.row("SELECT 1 WHERE EXISTS (SELECT 1 FROM message) OR EXISTS (SELECT 1 FROM memory)") is None:
+            return False
+        return not made or _changed_at(db.path) > max(made)
+
+    def make(self, db: Database, cancelled: Callable[[], bool] = lambda: False) -> Backup:
+        """Copy, check, name, and rotate. Raises NoBackup, FullHome or another DatabaseError sentence;
+        DamagedDatabase when the copy shows that the database itself is damaged.
+
+        Readers and writers go on meanwhile: it is copied in small steps, and SQLite starts it over when
+        something is written in between.
+        """
+        with writing(self.home):
+            self.folder.mkdir(exist_ok=True, mode=0o700)
+        try:
+            with locked(self.folder, alone=True, seconds=0.0):
+                return self._make(db, cancelled)
+        except TimeoutError as busy:
+            raise NoBackup("Another process is making a backup of this home; this one is left out.") from busy
+        except DamagedDatabase:
+            self.suspect_damage()
+            raise
+
+    def _make(self, db: Database, cancelled: Callable[[], bool]) -> Backup:
+        self._sweep_hidden()
+        self._room_for(db.path.stat().st_size)
+        hidden = self.folder / f"{HIDDEN}{uuid.uuid4().hex}.db"
+        try:
+            with writing(self.home):
+                hidden.touch(mode=0o600)
+                erasures = self._copy(db, hidden, cancelled)
+                sync(hidden)
+                made = _named(self.folder / _name(time.time(), erasures))
+                assert made is not None
+                hidden.rename(made.path)
+                sync(self.folder)
+        except FileNotFoundError as gone:
+            raise _outdated() from gone
+        finally:
+            hidden.unlink(missing_ok=True)
+            hidden.with_name(hidden.name + "-journal").unlink(missing_ok=True)
+        # Asked again now that the copy has its name: who forgot before this has not seen that name.
+        if db.erasures() != erasures:
+            delete(made.path)
+            raise _outdated()
+        self.rotate(made.made_at)
+        return made
+
+    def _copy(self, db: Database, target: Path, cancelled: Callable[[], bool]) -> int:
+        """Copy into `target` and check it; the count of erasures in the copy."""
+        with translated(db.path), closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            copy.execute("PRAGMA synchronous = OFF")  # synced as a whole at its end
+            in_steps(db.connection(), copy, cancelled)
+            # One plain file, which opens without a log beside it.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            faults = [row[0] for row in copy.execute("PRAGMA integrity_check(5)")]
+            if faults != ["ok"]:
+                raise DamagedDatabase(db.path)
+            return erasures_in(copy)
+
+    def rotate(self, now: float) -> list[Path]:
+        """Delete what the rule at the top of this file does not keep; what was deleted."""
+        there = self.all()
+        keep = kept([one.made_at for one in there], now)
+        return self._delete(one.path for one in there if one.made_at not in keep)
+
+    def sweep(self, erasures: int) -> list[Path]:
+        """Delete copies that hold what was forgotten since, and what was set aside: what was deleted.
+
+        Nothing is done while the newest copies are as new as the last erasure. Raises DatabaseError.
+        """
+        stale = [one.path for one in self.all() if one.erasures < erasures]
+        marks = [one for one in self._files() if _set_aside_at(one) is not None]
+        stale += [one for one in marks if (_set_aside_at(one) or 0) < erasures]
+        return self._delete(stale)
+
+    def forget_all(self) -> list[Path]:
+        """Delete every copy, the files of a damaged database that were set aside, and all else in the
+        folder; what was deleted. Raises DatabaseError. The next idle moment makes a new copy."""
+        return self._delete(self._files())
+
+    def set_aside(self) -> list[Path]:
+        """The databases that were found damaged and put away here, newest first."""
+        there = [path for path in self._files() if path.name.startswith("damaged-") and path.suffix == ".db"]
+        return sorted(there, reverse=True)
+
+    @property
+    def suspect(self) -> bool:
+        """Has a copy shown that the database is damaged? Then the next start checks it in full."""
+        return (self.folder / SUSPECT).exists()
+
+    def suspect_damage(self) -> None:
+        with writing(self.home):
+            (self.folder / SUSPECT).touch()
+
+    def clear_suspicion(self) -> None:
+        with writing(self.home):
+            (self.folder / SUSPECT).unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        try:
+            return [path for path in self.folder.iterdir() if path.is_file() and not path.is_symlink()]
+        except OSError:
+            return []
+
+    def _delete(self, paths: Iterable[Path]) -> list[Path]:
+        with writing(self.home):
+            gone = [path for path in paths if delete(path)]
+            if gone:
+                sync(self.folder)
+        return gone
+
+    def _sweep_hidden(self) -> None:
+        """What a process that died left half made; the lock says that nobody is at it."""
+        self._delete(path for path in self._files() if path.name.startswith(HIDDEN))
+
+    def _room_for(self, size: int) -> None:
+        with writing(self.home):
+            free = shutil.disk_usage(self.folder).free
+        if free < size + SPARE_BYTES:
+            raise NoBackup(
+                f"The disk that holds {self.home} is too full for a backup "
+                f"({(size + SPARE_BYTES) / 1e6:.0f} MB are needed); free some space."
+            )
+
+
+def in_steps(source: sqlite3.Connection, target: sqlite3.Connection, cancelled: Callable[[], bool]) -> None:
+    """SQLite's online backup (sqlite.org/backup.html), a few pages at a time. Raises NoBackup if stopped."""
+    copied, before = 0, -1
+
+    def after_step(status: int, remaining: int, total: int) -> None:
+        nonlocal copied, before
+        if cancelled():
+            raise NoBackup("The backup was stopped; the next idle moment makes it.")
+        copied += STEP_PAGES
+        if remaining > before >= 0 and copied > PATIENCE * total:
+            raise _Restless
+        before = remaining
+
+    try:
+        source.backup(target, pages=STEP_PAGES, progress=after_step)
+    except _Restless:
+        # Somebody writes all the time. One step reads one state of the file; writers do not wait for it.
+        source.backup(target)
+
+
+class _Restless(Exception):
+    """The copy was begun anew too often."""
+
+
+def kept(times: Iterable[float], now: float) -> set[float]:
+    """Which of these moments (Unix seconds) the rotation keeps at `now`; days and weeks are those of UTC."""
+    newest = sorted(times, reverse=True)
+    keep = set(newest[:NEWEST])
+    for length, count in ((DAY, DAYS), (WEEK, WEEKS)):
+        latest: dict[int, float] = {}
+        for at in newest:
+            latest.setdefault(int(at // length), at)
+        keep |= {at for span, at in latest.items() if span > int(now // length) - count}
+    return keep
+
+
+def faults_of(path: Path) -> list[str]:
+    """What SQLite finds wrong with a copy, in full; [] when it is sound and holds Attune's tables."""
+    try:
+        # immutable: nobody writes to a copy, and reading it must leave no file beside it
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as copy:
+            found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(5)")]
+            copy.execute("SELECT name FROM migration").fetchall()
+    except sqlite3.Error as error:
+        return [str(error)]
+    return [] if found == ["ok"] else found
+
+
+def erasures_in(connection: sqlite3.Connection) -> int:
+    """How often something was erased for good; 0 in a database from before that was counted."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'erasures'").fetchone() is None:
+        return 0
+    row = connection.execute("SELECT count FROM erasures").fetchone()
+    return int(row[0]) if row else 0
+
+
+def stamp(at: float) -> str:
+    """A moment (Unix seconds) as it stands in file names, in UTC."""
+    micro = round(at * 1e6)
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(micro // 1_000_000))}-{micro % 1_000_000:06d}"
+
+
+def _name(at: float, erasures: int) -> str:
+    return f"attune-{stamp(at)}-{erasures}.db"
+
+
+def _named(path: Path) -> Backup | None:
+    found = NAME.fullmatch(path.name)
+    if found is None:
+        return None
+    try:
+        seconds = calendar.timegm(time.strptime(found[1], "%Y%m%d-%H%M%S"))
+    except ValueError:
+        return None
+    return Backup(path, seconds + int(found[2]) / 1e6, int(found[3]))
+
+
+def _set_aside_at(path: Path) -> int | None:
+    """The count of erasures when a damaged database was set aside under this name."""
+    found = re.fullmatch(r"damaged-\d{8}-\d{6}-\d{6}-(\d+)\.db(-wal)?", path.name)
+    return None if found is None else int(found[1])
+
+
+def _changed_at(path: Path) -> float:
+    latest = 0.0
+    for name in (path.name, f"{path.name}-wal"):
+        try:
+            latest = max(latest, os.stat(path.with_name(name)).st_mtime)
+        except OSError:
+            continue
+    return latest
+
+
+def _outdated() -> AttuneError:
+    return NoBackup("Something was forgotten while the backup was made; the next idle moment makes it anew.")

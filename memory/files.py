@@ -1,0 +1,97 @@
+"""Files that must be whole or not there: synced before they are named, overwritten before they go."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+POLL_SECONDS = 0.02
+# what a file system says that has no such locks; the home is used without them then
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+def sync(path: Path) -> None:
+    """What was written to a file, or which names a folder holds, is on the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def overwrite(path: Path) -> None:
+    """Zeros over the content, so that it does not stay readable in the freed blocks of a plain disk."""
+    with path.open("r+b") as file:
+        left = path.stat().st_size
+        while left > 0:
+            left -= file.write(b"\0" * min(left, 1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def delete(path: Path) -> bool:
+    """Overwrite and unlink a file; False when it was gone already. A hard link is only unlinked: the
+    content is still in use under its other name. Raises OSError."""
+    try:
+        if path.stat().st_nlink == 1:
+            try:
+                overwrite(path)
+            except OSError as error:
+                # a full or broken disk must not keep what was forgotten
+                if isinstance(error, FileNotFoundError):
+                    raise
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def link(source: Path, target: Path) -> None:
+    """The same content under a second name; a copy where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError:
+        shutil.copy2(source, target)
+        sync(target)
+
+
+def lock_folder(folder: Path, *, alone: bool, seconds: float) -> int | None:
+    """Lock a folder, shared or alone, for as long as the returned handle is open.
+
+    A folder and not a file in it: SQLite's own locks on a file are lost when anybody in the process closes
+    another handle of that file. None where the file system knows no locks. Raises TimeoutError.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            return handle
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                os.close(handle)
+                return None
+            if not isinstance(error, BlockingIOError) or time.monotonic() >= until:
+                os.close(handle)
+                if isinstance(error, BlockingIOError):
+                    raise TimeoutError(f"{folder} is locked") from error
+                raise
+        time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def locked(folder: Path, *, alone: bool, seconds: float) -> Iterator[None]:
+    handle = lock_folder(folder, alone=alone, seconds=seconds)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
