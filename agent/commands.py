@@ -163,6 +163,13 @@ def _policy(runtime: Runtime, rest: str, context: CommandContext) -> CommandResu
 def _memory(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
     if not rest:
         return CommandResult("", "memory")
+    if rest.casefold() in ("yes", "no"):
+        asked = runtime.facts.asked()
+        if asked is None:
+            raise AttuneError("There is no open question about a memory.")
+        if rest.casefold() == "yes":
+            return CommandResult(f"Kept: {runtime.facts.confirm(asked.id).text}", "none", asked.id)
+        return CommandResult(f"Taken back: {runtime.facts.retract(asked.id).text}", "none", asked.id)
     found = runtime.recall.search(rest, k=runtime.settings.recall_k)
     return CommandResult("\n".join(f"- {one.text}" for one in found) or "Nothing found.", "none", rest)
 
@@ -260,7 +267,7 @@ COMMANDS = (
     Command("/model", "show or change the base model", _model, "[NAME]"),
     Command("/train", "learn from the ratings now, or stop", _train, "[auto|kto|dpo|ppo|grpo|sft|cancel]"),
     Command("/card", "the preference card", _card, "[pin|strike|reset LINE]"),
-    Command("/memory", "search, edit and forget memories", _memory, "[QUERY]"),
+    Command("/memory", "search, edit and forget memories", _memory, "[QUERY|yes|no]"),
     Command(
         "/forget", "take something out for good", _forget, "[rating|conversation|memory ID|retrain|purge]"
     ),

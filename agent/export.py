@@ -1,4 +1,8 @@
-"""The journal as a file: JSON lines with everything, or Markdown to read."""
+"""A home as a file: JSON lines with everything, or Markdown to read.
+
+In JSON lines each line is one thing, named by its "type": conversation, message (with how a reply came about
+and what was thought of it), memory, card, withheld, unlearned. `agent/importing.py` reads them back.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,16 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from memory.errors import AttuneError, NotFound
+from memory.facts import Facts
 from memory.journal import Journal
-from memory.records import Conversation, Message
+from memory.records import Conversation, Memory, Message
 
 EVERYTHING = 1_000_000
+# How often a memory helped by hand, beside what the ratings say.
+BUMPS = "SELECT id, bump_helped, bump_hurt FROM memory"
 
 
 class ExportError(AttuneError):
@@ -20,7 +28,7 @@ class ExportError(AttuneError):
 
 
 def export(journal: Journal, path: Path) -> int:
-    """Write all conversations to `path` (.jsonl or .md); returns how many messages. All or nothing."""
+    """Write everything to `path` (.jsonl or .md); returns how many messages. All or nothing."""
     writers = {".jsonl": _json_lines, ".md": _markdown, ".markdown": _markdown}
     writer = writers.get(path.suffix.casefold())
     if writer is None:
@@ -33,6 +41,8 @@ def export(journal: Journal, path: Path) -> int:
                 messages = journal.messages(conversation.id)
                 count += len(messages)
                 out.writelines(f"{line}\n" for line in writer(journal, conversation, messages))
+            rest = _rest_json(journal) if writer is _json_lines else _rest_markdown(journal)
+            out.writelines(f"{line}\n" for line in rest)
         beside.replace(path)
     except OSError as wrong:
         raise ExportError(f"{path} cannot be written ({wrong.strerror}); choose another place.") from wrong
@@ -42,21 +52,46 @@ def export(journal: Journal, path: Path) -> int:
 
 
 def _json_lines(journal: Journal, conversation: Conversation, messages: list[Message]) -> Iterator[str]:
+    if not messages:
+        yield _line("conversation", asdict(conversation))
     for message in messages:
-        entry = {**asdict(message), "conversation_title": conversation.title}
+        # with each message, so that no broken line can take its conversation along
+        entry = {
+            **asdict(message),
+            "conversation_title": conversation.title,
+            "conversation": asdict(conversation),
+        }
         if message.role == "assistant":
             try:
                 entry["generation"] = asdict(journal.generation(message.id))
             except NotFound:
                 entry["generation"] = None
             entry["feedback"] = [asdict(event) for event in journal.feedback(message.id)]
-        yield json.dumps(entry, ensure_ascii=False)
+        yield _line("message", entry)
+
+
+def _rest_json(journal: Journal) -> Iterator[str]:
+    db = journal.db
+    bumps = {row["id"]: row for row in db.rows(BUMPS)}
+    for memory in reversed(Facts(db).all(include_past=True)):
+        bumped = bumps[memory.id]
+        hand = {"bump_helped": bumped["bump_helped"], "bump_hurt": bumped["bump_hurt"]}
+        yield _line("memory", {**asdict(memory), **hand})
+    for row in db.rows("SELECT feature, state, text, created_at FROM card_choice ORDER BY created_at"):
+        yield _line("card", dict(row))
+    for row in db.rows("SELECT reply_id FROM withheld ORDER BY reply_id"):
+        yield _line("withheld", dict(row))
+    for row in db.rows("SELECT message_id FROM unlearned ORDER BY message_id"):
+        yield _line("unlearned", dict(row))
+
+
+def _line(kind: str, fields: dict[str, Any]) -> str:
+    return json.dumps({"type": kind, **fields}, ensure_ascii=False)
 
 
 def _markdown(journal: Journal, conversation: Conversation, messages: list[Message]) -> Iterator[str]:
-    started = datetime.fromtimestamp(conversation.created_at, UTC)
     yield f"# {conversation.title or 'Conversation'}\n"
-    yield f"{started:%Y-%m-%d %H:%M} UTC\n"
+    yield f"{_when(conversation.created_at)} UTC\n"
     branch = journal.path(conversation.head_id) if conversation.head_id else []
     shown = {message.id for message in branch}
     for message in branch:
@@ -75,3 +110,31 @@ def _section(journal: Journal, message: Message, note: str) -> Iterator[str]:
     if not body and message.tool_calls:
         body = "\n".join(f"`{call['name']}({json.dumps(call['arguments'])})`" for call in message.tool_calls)
     yield f"{body}\n"
+
+
+def _rest_markdown(journal: Journal) -> Iterator[str]:
+    memories = Facts(journal.db).all(include_past=True)
+    if memories:
+        yield "# Memories\n"
+    for memory in reversed(memories):
+        yield f"- {memory.text} ({_about(memory)})"
+    choices = journal.db.rows("SELECT state, text FROM card_choice ORDER BY created_at")
+    if choices:
+        yield "\n# Card\n"
+    for row in choices:
+        yield f"- {row['text']} ({row['state']})"
+
+
+def _about(memory: Memory) -> str:
+    """Where a memory came from, and when it held."""
+    told = "told" if memory.source_message_id else "added by hand"
+    parts = ["inferred" if memory.origin == "inferred" else told, _when(memory.created_at)]
+    if memory.valid_to is not None:
+        parts.append(f"{memory.ended or 'ended'}, until {_when(memory.valid_to)}")
+    if memory.helped or memory.hurt:
+        parts.append(f"useful {memory.usefulness:.0%}")
+    return "; ".join(parts)
+
+
+def _when(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

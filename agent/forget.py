@@ -62,7 +62,8 @@ def question(runtime: Runtime, kind: str, what: str) -> str:
         return (
             f"Forget the conversation \u201c{title}\u201d for good, {_count(replies, 'replies')} and ratings?"
         )
-    return f"Forget this for good: \u201c{runtime.facts.get(what).text}\u201d?"
+    text = runtime.facts.get(what).text
+    return f"Forget this for good, in conversations, backups and logs as well: \u201c{text}\u201d?"
 
 
 def forget(runtime: Runtime, kind: str, what: str) -> Forgotten:

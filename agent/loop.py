@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent import prompt
+from agent import extraction, noting, prompt
 from agent.best_of import BestOf
 from agent.blind import Blind
 from agent.events import (
@@ -134,7 +134,7 @@ class Loop:
         if changed:
             yield Notice("Invisible control characters were taken out of your message.")
         events = self._answer(
-            user, user, cancel, sampling, use_memory, use_card, back_to=(head,), blind=blind
+            user, user, cancel, sampling, use_memory, use_card, back_to=(head,), blind=blind, heard=True
         )
         yield from self._guarded(events)
 
@@ -163,21 +163,26 @@ class Loop:
         recalled: list[Recalled] | None = None,
         back_to: tuple[str | None] | None = None,
         blind: bool | None = False,
+        heard: bool = False,
     ) -> Iterator[Event]:
         runtime, settings = self.runtime, self.runtime.settings
         with_memory = settings.memory if use_memory is None else use_memory
         with_card = settings.card if use_card is None else use_card
+        new: set[str] = set()
+        if heard and with_memory:
+            # before the recall, so that what it corrects is not shown any more
+            new, notices = noting.listen(runtime, source)
+            yield from notices
         policy = runtime.policy
         with runtime.speaking():
             policy = runtime.policy
             for text in runtime.take_notices():
                 yield Notice(text)
             if recalled is None:
-                recalled = (
-                    list(runtime.recall.search(source.content, k=settings.recall_k)) if with_memory else []
-                )
+                recalled = noting.recall(runtime, source.content, new) if with_memory else []
                 runtime.journal.set_sent(source.id, prompt.with_memories(source.content, recalled))
             yield RecallDone(tuple(recalled))
+            yield from noting.questions(runtime, recalled)
             sides = self._blind.sides(policy, source, blind)
             # a style that is only tried asks for a thumb, and two replies ask for a choice
             explore = settings.explore and sides is None
@@ -222,6 +227,7 @@ class Loop:
                 self.runtime.context_used = len(generation.prompt_ids) + len(generation.completion_ids)
                 yield ReplyDone(reply, generation, self.runtime.context_used)
                 self._layout.prepare_next(turn, fitted, reply, drawn.generated)
+                yield from extraction.after_turn(self.runtime, turn)
                 return
             for call in calls:
                 yield from self._use_tool(turn, call)
@@ -259,7 +265,7 @@ class Loop:
         assert turn.leaf is not None
         name, arguments = str(call.get("name", "")), dict(call.get("arguments") or {})
         yield ToolStarted(name, arguments)
-        context = ToolContext(self.runtime, source_message_id=turn.source.id)
+        context = ToolContext(self.runtime, turn.source.id, list(turn.recalled))
         permission = Permission(self.runtime.settings.tools_allowed, self.runtime.ask_permission)
         try:
             if not turn.use_memory and name in ("remember", "recall"):

@@ -77,6 +77,7 @@ class Runtime(Loading):
         self.context_used = 0
         self.ask_permission: Callable[[str, dict[str, Any]], bool] | None = None
         self._loop: Loop | None = None
+        self._sized: tuple[str, int] | None = None
         self.clock = LearningClock(self)
         self.backup_clock = BackupClock(self.db, self.home, self.notice)
 
@@ -89,10 +90,11 @@ class Runtime(Loading):
         in_process: bool = True,
         policy: Policy | None = None,
         embedder: Embedder | None = None,
+        owner: str | None = None,
         **flags: Any,
     ) -> Runtime:
-        """Open (and make, if need be) a home. `flags` are settings that win over its config.toml."""
-        folder = home_folder(home)
+        """Open (and make, if need be) a home, or that of an `owner` in it. `flags` win over the settings."""
+        folder = home_folder(home, owner or ("default" if home else None))
         chosen = settings or load_settings(folder, **flags)
         return cls(folder, chosen, in_process, policy, embedder)
 
@@ -103,6 +105,25 @@ class Runtime(Loading):
 
             self._loop = Loop(self)
         return self._loop
+
+    @property
+    def base_parameters(self) -> int | None:
+        """How many parameters the base has that speaks; None when a policy was given without its base."""
+        if self._spec is None:
+            return None
+        if self._sized is None or self._sized[0] != self._spec.sha256:
+            from policies.base_models import parameters
+
+            self._sized = self._spec.sha256, parameters(self._spec)
+        return self._sized[1]
+
+    @property
+    def infers(self) -> bool:
+        """Whether the base may add what the owner did not say in so many words (marked as inferred)."""
+        from agent.extraction import LARGE
+
+        size = self.base_parameters
+        return size is None or size >= LARGE
 
     def use_model(self, model: str | None, progress: Progress | None = None) -> str:
         if self.clock.updating:
@@ -153,6 +174,14 @@ class Runtime(Loading):
         from memory.erase import forget_memory
 
         forget_memory(self.recall, self.journal, memory_id)
+
+    def in_step(self) -> None:
+        """Bring the index in step with memories that were changed in the database alone. Never raises for
+        an index that cannot be used: the next search tries again."""
+        try:
+            self.recall.sync()
+        except AttuneError:
+            pass
 
     # --- learning ------------------------------------------------------------------------------
 

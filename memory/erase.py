@@ -4,24 +4,24 @@ What is forgotten is gone from the tables in one transaction, and the adapters t
 marked by the same one (lineage.py). Traces outside of the tables are cleared after it; a process that dies
 before that leaves a note (the table `unfinished`), and the next start clears them (`finish`).
 
-What is not touched: the words of the conversation itself. Who told the agent a fact in a chat finds it
-there until that conversation is forgotten. A marked adapter keeps what it learned until it is deleted; the
-next one is trained from the base on what is left.
+The words of a forgotten memory leave the conversations, the backups and the logs as well (oblivion.py). What
+is not touched: files that the owner brought along (`imports`), and other owners. A marked adapter keeps what
+it learned until it is deleted; the next one is trained from the base on what is left.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memory import withheld
+from memory import oblivion, withheld
 from memory.database import Database, writing
 from memory.errors import AttuneError, DatabaseError, NotFound
 from memory.journal import Journal
@@ -30,8 +30,8 @@ from memory.records import FORGOTTEN, Memory
 from memory.text import quoted
 
 # Only what Attune writes: a home may be any folder that the person named.
-STATE_FILES = ("attune.db", "attune.db-wal", "attune.db-shm", "config.toml")
-STATE_FOLDERS = ("index", "adapters", "backups", "logs", "training")
+STATE_FILES = ("attune.db*", "config.toml")
+STATE_FOLDERS = ("index", "adapters", "backups", "logs", "training", "imports")
 LOCK = "update.lock"
 
 
@@ -51,8 +51,10 @@ def forget_memory(recall: Recall, journal: Journal, memory_id: str) -> list[str]
     the memory read "- (forgotten)" from now on. Such a generation loses its `prompt_ids` (they become
     empty), since they spell the old text. The replies that knew it are withheld from training.
     """
+    past = recall.facts.all(include_past=True)
     gone = _forget_memories(recall, journal, [memory_id])
     _clear(recall, journal.db, gone)
+    _clear_files(journal.db, [one for one in past if one.id in set(gone)])
     return gone
 
 
@@ -91,7 +93,9 @@ def all_memories(recall: Recall, journal: Journal) -> int:
     """Forget every memory; how many held before."""
     held = recall.facts.count()
     newest = [one.id for one in recall.facts.all(include_past=True) if one.superseded_by is None]
+    past = recall.facts.all(include_past=True)
     _clear(recall, journal.db, _forget_memories(recall, journal, newest))
+    _clear_files(journal.db, past)
     return held
 
 
@@ -125,6 +129,7 @@ def everything(home: Path) -> list[Path]:
     home = Path(home).expanduser()
     if not (home / "attune.db").is_file():
         raise NotFound(f"{quoted(str(home))} is not a home of Attune; nothing was deleted.")
+    _alone(home)
     deleted: list[Path] = []
     try:
         with (home / LOCK).open("a") as lock:
@@ -138,11 +143,9 @@ def everything(home: Path) -> list[Path]:
                 if (home / name).is_dir():
                     folder(home / name)
                     deleted.append(home / name)
-            for path in [home / name for name in STATE_FILES]:
-                if path.exists():
-                    _overwrite(path)
-                    path.unlink()
-                    deleted.append(path)
+            for path in sorted(one for name in STATE_FILES for one in home.glob(name) if one.is_file()):
+                oblivion.shred(path)
+                deleted.append(path)
             (home / LOCK).unlink()
     except OSError as error:
         raise DatabaseError(
@@ -151,12 +154,28 @@ def everything(home: Path) -> list[Path]:
     return deleted
 
 
+def _alone(home: Path) -> None:
+    """Raises AttuneError while another process has the database open: it would go on writing."""
+    try:
+        connection = sqlite3.connect(home / "attune.db", timeout=0.5, isolation_level=None)
+        try:
+            # leaving WAL needs the file for oneself
+            connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise AttuneError("Attune is open in this home; close it, then erase.") from error
+    except sqlite3.DatabaseError:
+        pass  # a damaged file is deleted as well
+
+
 def folder(path: Path) -> None:
     """Overwrite every file in a folder, then delete it whole; one that is gone is fine. Raises OSError."""
     for inner in path.rglob("*"):
         if inner.is_file() and not inner.is_symlink():
             try:
-                _overwrite(inner)
+                oblivion.shred(inner, b"")
             except FileNotFoundError:
                 continue  # another process sweeps as well
     if path.is_dir():
@@ -177,6 +196,7 @@ def _forget_memories(recall: Recall, journal: Journal, memory_ids: Sequence[str]
         withheld.withhold(journal.db, forgotten)
         for text in {memory.text for memory in forgotten}:
             _scrub_prompts(journal, text, ids)
+        oblivion.blot(journal.db, forgotten)
     return gone
 
 
@@ -186,6 +206,20 @@ def _clear(recall: Recall, db: Database, gone: Sequence[str]) -> None:
         recall.index.forget(gone)
     _done(db, "index")
     _scrub(db)
+
+
+def _clear_files(db: Database, memories: Sequence[Memory]) -> None:
+    home = db.path.parent
+    oblivion.vacuum(db)
+    _scrub(db)
+    with writing(home):
+        oblivion.blot_files(home, memories)
+        with (home / LOCK).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return  # an update sweeps its own workshop
+            folder(home / "training")
 
 
 def _scrub(db: Database) -> None:
@@ -236,13 +270,3 @@ def _replaced(value: Any, line: re.Pattern[str]) -> Any:
     if isinstance(value, list):
         return [_replaced(inner, line) for inner in value]
     return value
-
-
-def _overwrite(path: Path) -> None:
-    """Zeros over the content, so that it does not stay readable in the freed blocks of a plain disk."""
-    with path.open("r+b") as file:
-        left = path.stat().st_size
-        while left > 0:
-            left -= file.write(b"\0" * min(left, 1 << 20))
-        file.flush()
-        os.fsync(file.fileno())

@@ -8,70 +8,81 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
 import uuid
 from collections.abc import Sequence
 
 from memory.database import Database
-from memory.errors import AttuneError, NotFound
-from memory.records import Memory
+from memory.errors import NotFound
+from memory.records import Memory, Origin
+from memory.relations import read
 from memory.text import as_written, one_line, quoted
+from memory.validity import COLUMNS, Validity, fold, read_memory
 
-COLUMNS = "id, text, kind, created_at, source_message_id, valid_from, valid_to, superseded_by, helped, hurt"
 WORD = re.compile(r"\w+")
 
 
-class Facts:
+class Facts(Validity):
     """The memories of a home. Safe to share between threads, as the Database is."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    def remember(self, text: str, kind: str = "fact", source_message_id: str | None = None) -> Memory:
-        """Save `text` on one line; the same text (case, spaces, final dot folded) is saved once.
+    def remember(
+        self,
+        text: str,
+        kind: str = "fact",
+        source_message_id: str | None = None,
+        *,
+        origin: Origin = "said",
+        beside: bool = False,
+    ) -> Memory:
+        """Save `text` on one line; what says the same (see relations.py) is saved once.
 
-        Raises BadText when it is empty or above 2,000 characters, NotFound for an unknown source.
+        A fact takes the place of those that it contradicts, unless it is to stand `beside` them; they stay
+        as past. Raises BadText when it is empty or above 2,000 characters, NotFound for an unknown source.
         """
         line, now = one_line(text), time.time()
+        said = read(line, now) if kind == "fact" else None
         with self.db.transaction() as connection:
-            row = connection.execute(
-                "SELECT id FROM memory WHERE kind = ? AND folded = ? AND valid_to IS NULL", (kind, fold(line))
-            ).fetchone()
-            if row is not None:
-                return self.get(row["id"])
+            if (known := self._known(line, kind, said)) is not None:
+                if origin == "said" and known.origin == "inferred":
+                    return self.confirm(known.id)
+                return known
             if source_message_id is not None and not self._has_message(source_message_id):
                 raise NotFound(f"No message {quoted(source_message_id)} in this home to remember from.")
-            made = Memory(uuid.uuid4().hex, line, kind, now, source_message_id, valid_from=now)
+            since = said.since if said and said.since and not said.past else None
+            made = Memory(
+                uuid.uuid4().hex, line, kind, now, source_message_id,
+                valid_from=min(since or now, now), origin=origin,
+            )  # fmt: skip
             connection.execute(
-                "INSERT INTO memory (id, text, folded, kind, created_at, source_message_id, valid_from)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (made.id, line, fold(line), kind, now, source_message_id, now),
-            )
+                "INSERT INTO memory (id, text, folded, kind, created_at, source_message_id, valid_from,"
+                " origin, claim, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    made.id, line, fold(line), kind, now, source_message_id, made.valid_from, origin,
+                    said.claim if said else None, said.slot if said else None,
+                ),
+            )  # fmt: skip
+            for old in self.contradicted(said, but=made.id) if said and not beside else ():
+                at = (said.until if said.past else said.since) if said else None
+                self._end(old.id, "superseded", at)
+                connection.execute("UPDATE memory SET superseded_by = ? WHERE id = ?", (made.id, old.id))
         return made
 
     def edit(self, memory_id: str, text: str) -> Memory:
         """A new memory with `text` that supersedes the old one. Raises NotFound, BadText, AttuneError."""
         line = one_line(text)
-        with self.db.transaction():
-            old = self.get(memory_id)
-            if old.valid_to is not None:
-                raise AttuneError("That memory was replaced already; edit its newest version.")
-            if old.text == line:
-                return old
-            self._end(old.id)  # first, so that a change of case alone is not taken for the same fact
-            new = self.remember(line, old.kind, old.source_message_id)
-            self.supersede(old.id, new.id)
-        return new
-
-    def supersede(self, old_id: str, new_id: str) -> None:
-        """`new_id` holds from now on in the place of `old_id`, which stays as past."""
         with self.db.transaction() as connection:
-            old, new = self.get(old_id), self.get(new_id)
-            if old.id == new.id or new.valid_to is not None:
-                raise AttuneError("A memory can only be replaced by another one that still holds.")
-            self._end(old.id)
+            old = self._alive(memory_id, "That memory was replaced already; edit its newest version.")
+            if old.text == line:
+                return self.confirm(old.id)
+            self._end(
+                old.id, "edited"
+            )  # first, so that a change of case alone is not taken for the same fact
+            new = self.remember(line, old.kind, old.source_message_id)
             connection.execute("UPDATE memory SET superseded_by = ? WHERE id = ?", (new.id, old.id))
+        return new
 
     def forget(self, memory_id: str) -> list[str]:
         """Delete a memory and the older versions that it replaced; the ids that are gone.
@@ -101,7 +112,7 @@ class Facts:
             raise NotFound(
                 f"No memory {quoted(memory_id)} in this home; `attune memory list` shows their ids."
             )
-        return _memory(row)
+        return read_memory(row)
 
     def many(self, ids: Sequence[str]) -> list[Memory]:
         """Those of `ids` that exist and hold, in the order asked for."""
@@ -110,7 +121,7 @@ class Facts:
             " AND id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(ids)),),
         )
-        known = {row["id"]: _memory(row) for row in found}
+        known = {row["id"]: read_memory(row) for row in found}
         return [known[one] for one in ids if one in known]
 
     def all(self, include_past: bool = False) -> list[Memory]:
@@ -119,7 +130,7 @@ class Facts:
             f"SELECT {COLUMNS} FROM remembered WHERE valid_to IS NULL OR ? ORDER BY created_at DESC, id",
             (include_past,),
         )
-        return [_memory(row) for row in found]
+        return [read_memory(row) for row in found]
 
     def texts(self) -> list[tuple[str, str]]:
         """(id, text) of all that hold: what the vector index is rebuilt from."""
@@ -170,7 +181,7 @@ class Facts:
             f"SELECT {COLUMNS} FROM remembered WHERE id IN (SELECT memory_id FROM shown WHERE reply_id = ?)",
             (as_written(reply_id),),
         )
-        return [_memory(row) for row in found]
+        return [read_memory(row) for row in found]
 
     def apply_thumb(self, reply_id: str, old_value: int, new_value: int) -> list[Memory]:
         """The memories whose usefulness a thumb moved, as they are now; none when nothing changed.
@@ -180,26 +191,11 @@ class Facts:
         """
         return [] if old_value == new_value else self.shown_to(reply_id)
 
-    def _end(self, memory_id: str) -> None:
-        with self.db.transaction() as connection:
-            connection.execute(
-                "UPDATE memory SET valid_to = ? WHERE id = ? AND valid_to IS NULL", (time.time(), memory_id)
-            )
-
     def _has_message(self, message_id: str) -> bool:
         return self.db.row("SELECT 1 FROM message WHERE id = ?", (as_written(message_id),)) is not None
-
-
-def fold(text: str) -> str:
-    """What two texts share when they are the same fact."""
-    return " ".join(text.casefold().split()).rstrip(". ")
 
 
 def _prefix(word: str) -> str:
     # The index holds stems and the query is stemmed as well, so a whole word needs no star to match its
     # inflections, and a prefix needs one.
     return f'("{word}" OR "{word}"*)'
-
-
-def _memory(row: sqlite3.Row) -> Memory:
-    return Memory(**dict(row))

@@ -11,6 +11,8 @@ from typing import Any, Literal
 Role = Literal["user", "assistant", "tool"]
 FeedbackKind = Literal["thumb", "edit", "pick"]
 CardState = Literal["auto", "pinned", "struck"]
+Origin = Literal["said", "inferred"]
+Ending = Literal["edited", "superseded", "retracted"]
 AdapterStatus = Literal["candidate", "promoted", "provisional", "rejected"]
 # What stands in old prompts in the place of a memory that was erased.
 FORGOTTEN = "(forgotten)"
@@ -113,6 +115,9 @@ class Memory:
 
     `valid_to` is None while it holds; `superseded_by` names what replaced it. `usefulness` in (0, 1)
     is the posterior mean of Beta(1 + helped, 1 + hurt) from the thumbs of replies that were shown it.
+    `origin` is "inferred" for what the agent made of the owner's words, and was last asked about at
+    `asked_at`. One that no longer holds was `ended` at `ended_at`; `valid_to` may lie before that ("until
+    May", said in June). `valid_from` is None where only the end is known.
     """
 
     id: str
@@ -125,6 +130,10 @@ class Memory:
     superseded_by: str | None = None
     helped: float = 0.0
     hurt: float = 0.0
+    origin: Origin = "said"
+    ended: Ending | None = None
+    ended_at: float | None = None
+    asked_at: float | None = None
 
     @property
     def usefulness(self) -> float:

@@ -170,10 +170,36 @@ CREATE TRIGGER erasure_of_title AFTER DELETE ON conversation WHEN old.title <> '
 END;
 """
 
+VALIDITY = """
+-- said: the owner's own words. inferred: what the agent made of them, to be asked about.
+ALTER TABLE memory ADD COLUMN origin TEXT NOT NULL DEFAULT 'said' CHECK (origin IN ('said', 'inferred'));
+-- What relations.py reads in the text; NULL until it was read. A slot holds one claim at a time.
+ALTER TABLE memory ADD COLUMN claim TEXT;
+ALTER TABLE memory ADD COLUMN slot TEXT;
+-- valid_to is when it stopped being true, ended_at when that became known, and ended is why.
+ALTER TABLE memory ADD COLUMN ended_at REAL;
+ALTER TABLE memory ADD COLUMN ended TEXT CHECK (ended IN ('edited', 'superseded', 'retracted'));
+ALTER TABLE memory ADD COLUMN asked_at REAL;
+UPDATE memory SET ended_at = valid_to, ended = 'edited' WHERE valid_to IS NOT NULL;
+CREATE INDEX memory_claim ON memory(claim) WHERE claim IS NOT NULL;
+CREATE INDEX memory_slot ON memory(slot) WHERE slot <> '' AND valid_to IS NULL;
+CREATE INDEX memory_unread ON memory(id) WHERE claim IS NULL AND kind = 'fact';
+CREATE INDEX memory_inferred ON memory(id) WHERE origin = 'inferred' AND valid_to IS NULL;
+"""
+
+UNLEARNED = """
+-- Messages of which something was forgotten: nothing is learned from them a second time. Ids, no words.
+CREATE TABLE unlearned (
+    message_id TEXT PRIMARY KEY REFERENCES message(id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS = (
     Migration("memory-0001-journal", JOURNAL),
     Migration("memory-0002-facts", FACTS),
     Migration("memory-0003-card", CARD),
     Migration("memory-0004-forget", FORGETTING),
+    Migration("memory-0008-validity", VALIDITY),
+    Migration("memory-0009-unlearned", UNLEARNED),
     Migration("memory-0010-erasures", ERASURES),
 )

@@ -94,6 +94,14 @@ def pick_device(device: str = "auto") -> str:
     return device
 
 
+def parameters(spec: BaseSpec) -> int:
+    """How many values the weights of `spec` have. Raises ModelError when they cannot be read."""
+    try:
+        return sum(weights_file.parameters(path) for path in weights(Path(spec.path)))
+    except weights_file.DamagedFile as error:
+        raise ModelError(f"The model {spec.name} cannot be read: {error}; fetch it again.") from error
+
+
 def check_memory(
     spec: BaseSpec, device: str, dtype: str, free: int | None = None, device_free: int | None = None
 ) -> int:
@@ -103,13 +111,7 @@ def check_memory(
     """
     import psutil
 
-    values = 0
-    for path in weights(Path(spec.path)):
-        try:
-            values += weights_file.parameters(path)
-        except weights_file.DamagedFile as error:
-            raise ModelError(f"The model {spec.name} cannot be read: {error}; fetch it again.") from error
-    need = int(values * BYTES[dtype] * OVERHEAD_SHARE) + OVERHEAD_BYTES
+    need = int(parameters(spec) * BYTES[dtype] * OVERHEAD_SHARE) + OVERHEAD_BYTES
     if device.startswith("cuda"):
         if device_free is None:
             import torch

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli.options import Home, Model, State
+from agent.cli.options import Home, Model, Owner, State
 from agent.cli.version import version
 from memory.errors import AttuneError
 from memory.text import BIDI, as_written
@@ -28,12 +28,13 @@ def root(
     context: typer.Context,
     home: Home = None,
     model: Model = None,
+    owner: Owner = None,
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
 ) -> None:
     if show_version:
         print(f"attune {version()}")
         raise typer.Exit
-    context.obj = State(home=home, model=model)
+    context.obj = State(home=home, model=model, owner=owner)
     if context.invoked_subcommand is None:
         _chat(context.obj)
 
@@ -67,6 +68,7 @@ def _add_commands() -> None:
     app.add_typer(bench.app, name="bench")
     app.command(name="doctor")(keep.doctor)
     app.command(name="export")(keep.export)
+    app.command(name="import")(keep.import_)
 
 
 _add_commands()
@@ -78,7 +80,7 @@ def run(arguments: list[str]) -> int:
     logging.getLogger("attune").addHandler(logging.NullHandler())
     _speak_utf8()
     try:
-        app(arguments, prog_name="attune")
+        app(_owner_first(arguments), prog_name="attune")
     except SystemExit as done:
         return _code(done.code)
     except AttuneError as wrong:
@@ -93,6 +95,24 @@ def run(arguments: list[str]) -> int:
             "run `attune doctor`, and see the log in the home folder."
         )
     return 0
+
+
+def _owner_first(arguments: list[str]) -> list[str]:
+    """`--owner NAME` is an option of the root; wherever it stands in the line it is moved there."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    moved: list[str] = []
+    rest: list[str] = []
+    at = 0
+    while at < end:
+        one = arguments[at]
+        if one == "--owner" or one.startswith("--owner="):
+            taken = 1 if "=" in one else 2
+            moved += arguments[at : min(at + taken, end)]
+            at += taken
+        else:
+            rest.append(one)
+            at += 1
+    return [*moved, *rest, *arguments[end:]]
 
 
 def _speak_utf8() -> None:

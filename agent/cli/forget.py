@@ -9,6 +9,7 @@ import typer
 
 from agent.cli.options import Home, Json, Model, State, note, opened, print_json
 from agent.cli.train import learn
+from memory.errors import AttuneError
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
@@ -18,6 +19,9 @@ Retrain = Annotated[
     bool, typer.Option("--retrain", help="Train an adapter without it now; until then the base speaks.")
 ]
 Purge = Annotated[bool, typer.Option("--purge", help="Delete marked adapters that do not speak.")]
+Everything = Annotated[
+    bool, typer.Option("--everything", help="Delete all that this owner has here, backups too.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -26,6 +30,7 @@ def root(
     context: typer.Context,
     retrain: Retrain = False,
     purge: Purge = False,
+    everything: Everything = False,
     as_json: Json = False,
     yes: Yes = False,
     home: Home = None,
@@ -39,6 +44,9 @@ def root(
     from agent import forget
 
     state = opened(context, home, model)
+    if everything:
+        _everything(state, as_json, yes)
+        return
     with state.runtime() as runtime:
         if purge and not _sure("Delete the marked adapters for good?", yes):
             return
@@ -51,6 +59,25 @@ def root(
             print(f"Deleted for good: {', '.join(told['deleted'])}.")
         for line in forget.standing(runtime) or ["No adapter knows anything that was forgotten."]:
             print(line)
+
+
+def _everything(state: State, as_json: bool, yes: bool) -> None:
+    """Without a terminal it wants `--yes`: what is gone here comes back from nowhere."""
+    from memory import erase
+
+    asked = (
+        f"Delete everything in {state.folder} for good: conversations, ratings, memories, adapters, "
+        "imports, settings and backups?"
+    )
+    if not yes and not sys.stdin.isatty():
+        raise AttuneError("Nothing was forgotten: `attune forget --everything --yes` deletes all of it.")
+    if not _sure(asked, yes):
+        return
+    deleted = erase.everything(state.folder)
+    if as_json:
+        print_json({"home": str(state.folder), "deleted": [path.name for path in deleted]})
+    else:
+        print(f"Everything in {state.folder} is deleted: {', '.join(path.name for path in deleted)}.")
 
 
 @app.command()

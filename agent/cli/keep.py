@@ -1,4 +1,4 @@
-"""`attune doctor` and `attune export`."""
+"""`attune doctor`, `attune export` and `attune import`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.options import Home, Json, Model, opened, print_json
+from agent.cli.options import Home, Json, Model, note, opened, print_json
 from memory.errors import AttuneError
 
 
@@ -37,7 +37,7 @@ def export(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Write all conversations to a file: everything as JSON lines, or Markdown to read."""
+    """Write conversations, ratings, memories and card to a file: JSON lines, or Markdown to read."""
     from agent.export import export as write
 
     with opened(context, home).runtime() as runtime:
@@ -46,3 +46,22 @@ def export(
             print_json({"file": str(file), "messages": count})
         else:
             print(f"{count} messages are in {file}.")
+
+
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A .jsonl file that `attune export` wrote.")],
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Add what an exported file holds; the same file twice adds nothing."""
+    from agent.importing import SHOWN, import_file
+
+    with opened(context, home).runtime() as runtime:
+        done = import_file(runtime.db, file.expanduser())
+        for line in done.broken[:SHOWN]:
+            note(f"left out {line}")
+        if as_json:
+            print_json({"file": str(file), **asdict(done)})
+        else:
+            print(done.text())

@@ -25,6 +25,12 @@ log = logging.getLogger("attune.cli")
 Home = Annotated[
     Path | None, typer.Option("--home", metavar="DIR", help="The folder that holds all state (ATTUNE_HOME).")
 ]
+Owner = Annotated[
+    str | None,
+    typer.Option(
+        "--owner", metavar="NAME", help="Whose home; may stand anywhere in the line (ATTUNE_OWNER)."
+    ),
+]
 Model = Annotated[str | None, typer.Option("--model", metavar="M", help="A hub id or a folder; else sprout.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -35,6 +41,7 @@ class State:
 
     home: Path | None = None
     model: str | None = None
+    owner: str | None = None
 
     def with_options(self, home: Path | None = None, model: str | None = None) -> State:
         return replace(self, home=home or self.home, model=model or self.model)
@@ -43,7 +50,7 @@ class State:
     def folder(self) -> Path:
         from agent.paths import home_folder
 
-        return home_folder(self.home)
+        return home_folder(self.home, self.owner)
 
     @contextmanager
     def runtime(self, in_process: bool = True, **flags: Any) -> Iterator[Runtime]:

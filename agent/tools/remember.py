@@ -6,8 +6,24 @@ from agent.tools.base import Tool, ToolContext
 
 
 def run(arguments: dict[str, str], context: ToolContext) -> str:
-    context.runtime.recall.remember(arguments["fact"], source_message_id=context.source_message_id)
-    return "Saved."
+    """ "Saved.", also of what is known already; else a sentence that says why nothing was stored."""
+    runtime = context.runtime
+    if context.source_message_id is None:
+        runtime.facts.remember(arguments["fact"], origin="inferred")
+        runtime.in_step()
+        return "Saved."
+    from memory.learning import learn
+
+    learned = learn(
+        runtime.facts,
+        arguments["fact"],
+        runtime.journal.message(context.source_message_id),
+        [one.text for one in context.recalled],
+        infer=runtime.infers,
+    )
+    if learned.new:
+        runtime.in_step()
+    return "Saved." if learned.memory is not None else f"Not saved: {learned.why}"
 
 
 REMEMBER = Tool("remember", "Save a fact about the owner.", {"fact": "The fact, as one sentence."}, run)

@@ -88,6 +88,8 @@ MEMORY: list[BindingType] = [
     key("slash", "search", "search", "memory.search"),
     key("a", "add", "add", "memory.add"),
     key("e,enter", "edit", "edit", "memory.edit"),
+    key("x", "retract", "not true", "memory.retract"),
+    key("y", "confirm", "what was inferred is so", "memory.confirm"),
     key("f,delete", "forget", "forget", "memory.forget"),
     key("escape", "leave", "back", "memory.back"),
 ]

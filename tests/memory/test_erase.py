@@ -52,12 +52,12 @@ def test_a_forgotten_memory_is_gone_from_prompts_and_index_too(
 
 def test_prompts_without_the_memory_are_left_as_they_are(recall: Recall, journal: Journal) -> None:
     memory = recall.remember("I like tea.")
-    asked = journal.add_user(journal.start_conversation().id, None, "I like tea.")
-    said = journal.add_reply(asked.conversation_id, asked.id, "Good.", generation("I like tea."))
+    asked = journal.add_user(journal.start_conversation().id, None, "I like green tea.")
+    said = journal.add_reply(asked.conversation_id, asked.id, "Good.", generation("I like green tea."))
     before = journal.generation(said.id)
     erase.forget_memory(recall, journal, memory.id)
     assert journal.generation(said.id) == before
-    assert journal.message(asked.id).content == "I like tea."
+    assert journal.message(asked.id).content == "I like green tea."
 
 
 def test_all_memories_can_be_forgotten(recall: Recall, journal: Journal) -> None:

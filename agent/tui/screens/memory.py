@@ -23,7 +23,7 @@ class MemoryScreen(ListScreen):
     HEADING = "Memory"
     SEARCH = "search by word or by meaning"
     EMPTY = "Nothing remembered. Tell it something, or press a to add a memory."
-    HINT = "/ search \u00b7 a add \u00b7 e edit \u00b7 f forget \u00b7 Esc back"
+    HINT = "/ search \u00b7 a add \u00b7 e edit \u00b7 x not true \u00b7 f forget \u00b7 Esc back"
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__()
@@ -52,6 +52,12 @@ class MemoryScreen(ListScreen):
         used = memory.helped + memory.hurt
         worth = f"useful {memory.usefulness:.0%}" if used else "not rated yet"
         source = "from a conversation" if memory.source_message_id else "added by hand"
+        if memory.origin == "inferred":
+            source = f"inferred {source}, e corrects it, y says that it is so"
+        if memory.valid_to is not None:
+            source += f" \u00b7 {memory.ended or 'ended'}, until {when(memory.valid_to)}"
+        elif memory.valid_from is not None and memory.created_at - memory.valid_from > 86_400:
+            source += f" \u00b7 since {when(memory.valid_from)}"
         lines = f"{clean(memory.text)}\n" if len(memory.text) > 60 else ""
         return f"{lines}{memory.kind} \u00b7 {when(memory.created_at)} \u00b7 {source} \u00b7 {worth}"
 
@@ -90,7 +96,25 @@ class MemoryScreen(ListScreen):
         if await self.app.push_screen_wait(Confirm(question, "Forget", "Keep")):
             await self.do(self._forget, memory.id)
 
+    @work(exit_on_error=False)
+    async def action_retract(self) -> None:
+        memory = self._memories.get(self.chosen or "")
+        if memory is not None:
+            await self.do(self._retract, memory.id)
+
+    @work(exit_on_error=False)
+    async def action_confirm(self) -> None:
+        memory = self._memories.get(self.chosen or "")
+        if memory is not None and memory.origin == "inferred":
+            await self.do(self._confirm, memory.id)
+
     # Opening the index loads Chroma, so these run in a thread.
+
+    def _retract(self, memory_id: str) -> None:
+        self.runtime.facts.retract(memory_id)
+
+    def _confirm(self, memory_id: str) -> None:
+        self.runtime.facts.confirm(memory_id)
 
     def _remember(self, text: str) -> None:
         self.runtime.recall.remember(text)
