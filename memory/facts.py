@@ -6,7 +6,6 @@ and then really. Usefulness is not stored but derived from the ledger (see `reme
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import uuid
@@ -116,12 +115,16 @@ class Facts(Validity):
 
     def many(self, ids: Sequence[str]) -> list[Memory]:
         """Those of `ids` that exist and hold, in the order asked for."""
-        found = self.db.rows(
-            f"SELECT {COLUMNS} FROM remembered WHERE valid_to IS NULL"
-            " AND id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(ids)),),
-        )
-        known = {row["id"]: read_memory(row) for row in found}
+        known: dict[str, Memory] = {}
+        for start in range(0, len(ids), 500):
+            some = [as_written(one) for one in ids[start : start + 500]]
+            # A list of parameters: with a subquery SQLite would first put together the whole view.
+            found = self.db.rows(
+                f"SELECT {COLUMNS} FROM remembered WHERE valid_to IS NULL"
+                f" AND id IN ({', '.join('?' * len(some))})",
+                some,
+            )
+            known.update((row["id"], read_memory(row)) for row in found)
         return [known[one] for one in ids if one in known]
 
     def all(self, include_past: bool = False) -> list[Memory]:
@@ -140,6 +143,15 @@ class Facts(Validity):
     def ids(self) -> set[str]:
         """Of all that hold."""
         return {row["id"] for row in self.db.rows("SELECT id FROM memory WHERE valid_to IS NULL")}
+
+    def version(self) -> int:
+        """Grows with every change of what `ids` and `texts` give, in whichever process it is made."""
+        row = self.db.row("SELECT version FROM memory_version")
+        return int(row["version"]) if row else 0
+
+    def any(self) -> bool:
+        """Whether there is one that holds; at once, however many there are."""
+        return self.db.row("SELECT 1 FROM memory WHERE valid_to IS NULL LIMIT 1") is not None
 
     def count(self) -> int:
         row = self.db.row("SELECT COUNT(*) AS n FROM memory WHERE valid_to IS NULL")

@@ -11,13 +11,12 @@ and misleads a small model. The weights were set by hand on everyday questions (
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memory.errors import AttuneError
 from memory.facts import Facts
+from memory.in_step import InStep
 from memory.records import Memory, Recalled
 from memory.text import as_written
 from memory.vector_index import VectorIndex
@@ -66,16 +65,14 @@ class Recall:
     def __init__(self, facts: Facts, index: VectorIndex) -> None:
         self.facts = facts
         self.index = index
-        self._lock = threading.RLock()
-        self._in_step: set[str] | None = None
+        self._step = InStep(facts, index)
 
     def search(self, query: str, k: int = 5) -> list[Recalled]:
         """At most k memories that matter for `query`, best first; `parts` adds up to the score."""
         text = as_written(query[:QUERY_CHARACTERS])
-        if k < 1 or not WORD.search(text) or not self.facts.count():
+        if k < 1 or not WORD.search(text) or not self.facts.any():
             return []
-        self.sync()
-        similar = dict(self.index.query(text, max(CANDIDATES, 4 * k)))
+        similar = dict(self._step.query(text, max(CANDIDATES, 4 * k)))
         asked = _Query.of(text)
         by_word = self.facts.matching(sorted(asked.words), CANDIDATES)
         # A memory found by its words alone is at most as similar as the last one found by similarity.
@@ -100,62 +97,32 @@ class Recall:
         return sorted(kept, key=lambda one: -one.score)[:k]
 
     def remember(self, text: str, kind: str = "fact", source_message_id: str | None = None) -> Memory:
-        memory = self.facts.remember(text, kind, source_message_id)
-        self._quietly(lambda: self.index.add([memory.id], [memory.text]))
-        return memory
+        return self._step.change(
+            lambda: self.facts.remember(text, kind, source_message_id),
+            lambda made: self.index.add([made.id], [made.text]),
+        )
 
     def edit(self, memory_id: str, text: str) -> Memory:
-        memory = self.facts.edit(memory_id, text)
-        if memory.id != memory_id:
-            self._quietly(lambda: self.index.remove([memory_id]))
-            self._quietly(lambda: self.index.add([memory.id], [memory.text]))
-        return memory
+        def follow(made: Memory) -> None:
+            self.index.remove([memory_id])
+            self.index.add([made.id], [made.text])
+
+        return self._step.change(lambda: self.facts.edit(memory_id, text), follow)
 
     def forget(self, memory_id: str) -> list[str]:
         """Delete the memory and what it replaced from database and index; the ids that are gone."""
-        gone = self.facts.forget(memory_id)
-        self._quietly(lambda: self.index.remove(gone))
+        gone = self._step.change(lambda: self.facts.forget(memory_id), self.index.remove)
+        self.facts.db.scrub()  # not done in the transaction of a change
         return gone
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Fill the index anew from the database; how many memories it holds. `progress(done, all)`."""
-        with self._lock:
-            self.index.rebuild(self.facts.texts(), progress)
+        self.index.rebuild(self.facts.texts(), progress)
         return self.index.count()
 
     def sync(self, progress: Callable[[int, int], None] | None = None) -> bool:
-        """Bring the index in step with the memories that hold; True when there was need.
-
-        Ids are compared, not counts: an edit whose process died before it reached the index leaves as
-        many entries, and a wrong one among them. The index is asked for them at the first call, and
-        whenever the memories or its count have changed.
-        """
-        with self._lock:
-            held = self.facts.ids()
-            if held == self._in_step and self.index.count() == len(held):
-                return False
-            there = self.index.ids()
-            if there == held:
-                self._in_step = held
-                return False
-            live = dict(self.facts.texts())
-            self.index.remove(sorted(there - live.keys()))
-            missing = [one for one in live if one not in there]
-            for start in range(0, len(missing), 64):
-                some = missing[start : start + 64]
-                self.index.add(some, [live[one] for one in some])
-                if progress:
-                    progress(start + len(some), len(missing))
-            self._in_step = set(live)
-            return True
-
-    def _quietly(self, change: Callable[[], None]) -> None:
-        """The database already holds the change durably; an index that fails catches up in `sync`."""
-        try:
-            with self._lock:
-                change()
-        except AttuneError:
-            pass
+        """Bring the index in step with the memories that hold; True when there was need."""
+        return self._step.sync(progress)
 
 
 def _coverage(asked: _Query, text: str, by_word: bool) -> float:

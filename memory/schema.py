@@ -158,6 +158,22 @@ CREATE TRIGGER memory_forgotten AFTER DELETE ON memory BEGIN
 END;
 """
 
+VERSION = """
+-- Grows with every change of which memories hold and of what they say, so that what is derived from them
+-- (the vector index) is compared only when there is need. Usefulness does not count: it is not indexed.
+CREATE TABLE memory_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
+INSERT INTO memory_version VALUES (1, 0);
+CREATE TRIGGER memory_version_added AFTER INSERT ON memory BEGIN
+    UPDATE memory_version SET version = version + 1;
+END;
+CREATE TRIGGER memory_version_changed AFTER UPDATE OF text, kind, valid_to ON memory BEGIN
+    UPDATE memory_version SET version = version + 1;
+END;
+CREATE TRIGGER memory_version_erased AFTER DELETE ON memory BEGIN
+    UPDATE memory_version SET version = version + 1;
+END;
+"""
+
 ERASURES = """
 -- How often something was erased for good. A backup with an older count still holds it (backups.py).
 CREATE TABLE erasures (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;
@@ -199,6 +215,7 @@ MIGRATIONS = (
     Migration("memory-0002-facts", FACTS),
     Migration("memory-0003-card", CARD),
     Migration("memory-0004-forget", FORGETTING),
+    Migration("memory-0006-version", VERSION),
     Migration("memory-0008-validity", VALIDITY),
     Migration("memory-0009-unlearned", UNLEARNED),
     Migration("memory-0010-erasures", ERASURES),

@@ -1,25 +1,36 @@
 """An index of vectors in Chroma: ids and vectors only, no text. The one file that imports chromadb.
 
 It is disposable. A folder that is damaged, was deleted, or was replaced by another process is opened
-afresh, empty if need be; whoever holds the texts (recall.py) sees that the counts differ and fills it.
+afresh, empty if need be; whoever holds the texts (in_step.py) sees that its state changed and fills it.
+
+A folder holds a collection for each owner, kind and embedder: a filter by metadata would be an order of
+magnitude slower. The indexes of one process share the open folder, so another one costs a collection and
+no client, and what one of them writes is not taken for the work of another process.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakSet, WeakValueDictionary
 
 from memory.embedder import Embedder
 from memory.errors import AttuneError
+from memory.index_files import MOVED, collection_name, delete_files, entries_but, signature, torn
+
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
 BATCH = 64
-MOVED = 1_000
+WRITING = 0.2  # seconds
+SAMPLE, SAME = 16, 1e-3  # entries that are looked up; cosine distance of a vector to itself, rounded
+COSINE: Any = {"hnsw": {"space": "cosine"}}
 
 
 class IndexError_(AttuneError):
@@ -27,64 +38,50 @@ class IndexError_(AttuneError):
 
 
 class VectorIndex:
-    """Cosine similarity over one collection, which is named after owner, kind and embedder: a filter by
-    metadata would be an order of magnitude slower than a collection of its own."""
+    """Cosine similarity over the collection of one owner, one kind and one embedder. Thread-safe."""
 
     def __init__(self, folder: Path, embedder: Embedder, owner: str = "owner", kind: str = "fact") -> None:
         self.folder = Path(folder)
         self.embedder = embedder
-        space = hashlib.sha256(embedder.name.encode()).hexdigest()[:12]
-        self._collection_name = f"{owner}-{kind}-{space}"
-        self._lock = threading.RLock()
-        self._client: Any = None
-        self._collection: Any = None
-        self._known: object = None
+        self._name = collection_name(owner, kind, embedder.name)
+        self._files = _Folder.shared(self.folder)
 
     def add(self, ids: Sequence[str], texts: Sequence[str]) -> None:
         """Embed and store; an id that is there already gets the new vector."""
         for start in range(0, len(ids), BATCH):
-            some = list(ids[start : start + BATCH])
             vectors = self.embedder.embed(list(texts[start : start + BATCH]))
-            self._store(some, vectors)
+            self.put(ids[start : start + BATCH], vectors)
 
-    def _store(self, ids: list[str], vectors: list[list[float]]) -> None:
-        self._do(lambda c: c.upsert(ids=ids, embeddings=vectors), writes=True)
+    def put(self, ids: Sequence[str], vectors: Sequence[Sequence[float]] | np.ndarray) -> None:
+        """Store vectors that were made elsewhere with this index's embedder; like `add` otherwise."""
+        for start in range(0, len(ids), MOVED):
+            some, theirs = list(ids[start : start + MOVED]), list(vectors[start : start + MOVED])
+            self._files.put(self, self._name, some, theirs)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Ids that are not there are skipped."""
         if ids:
-            self._do(lambda c: c.delete(ids=list(ids)), writes=True)
+            self._files.do(self, lambda: self._collection().delete(ids=list(ids)), self._name)
 
     def forget(self, ids: Sequence[str]) -> None:
-        """Like `remove`, but no vector stays behind in the files: Chroma keeps what was removed in its
-        queue, and the text can be guessed from a vector (arXiv 2310.06816). The others move to new files.
+        """Like `remove`, from every collection of the folder, and no vector stays behind in the files:
+        Chroma keeps what was removed in its queue, and the text can be guessed from a vector (arXiv
+        2310.06816). All others move to new files, so this takes as long as storing them did.
         """
-        with self._lock:
-            found = self._do(lambda c: c.get(include=["embeddings"]))
-            gone = set(ids)
-            left = [
-                (one, [float(value) for value in vector])
-                for one, vector in zip(found["ids"], found["embeddings"], strict=True)
-                if one not in gone
-            ]
-            self._wipe()
-            for start in range(0, len(left), MOVED):
-                some = left[start : start + MOVED]
-                self._store([one for one, _ in some], [vector for _, vector in some])
+        self._files.move(self, set(ids))
 
     def query(self, text: str, k: int) -> list[tuple[str, float]]:
         """The k nearest ids with their cosine similarity in [-1, 1], nearest first."""
-        [vector] = self.embedder.embed([text])
-
-        def ask(collection: Any) -> Any:
-            size = collection.count()
-            if not size or k < 1:
-                return None
-            return collection.query(query_embeddings=[vector], n_results=min(k, size), include=["distances"])
-
-        found = self._do(ask)
-        if found is None:
+        if k < 1:
             return []
+        [vector] = self.embedder.embed([text])
+        return self.nearest(vector, k)
+
+    def nearest(self, vector: Sequence[float], k: int) -> list[tuple[str, float]]:
+        """`query` for a vector of the embedder. Fewer than k when the collection holds fewer."""
+        if k < 1:
+            return []
+        found = self._do(lambda c: c.query(query_embeddings=[vector], n_results=k, include=["distances"]))
         pairs = zip(found["ids"][0], found["distances"][0], strict=True)
         return sorted(((one, 1.0 - float(distance)) for one, distance in pairs), key=lambda pair: -pair[1])
 
@@ -94,14 +91,55 @@ class VectorIndex:
     def ids(self) -> set[str]:
         return set(self._do(lambda c: c.get(include=[]))["ids"])
 
+    def finds(self, ids: Iterable[str]) -> bool:
+        """Whether a sample of `ids` is found by its own vectors, all but a few.
+
+        Chroma keeps ids in one file and most vectors in others, and goes on without those that are lost.
+        A few may be hard to find in a sound graph as well (Malkov and Yashunin, arXiv 1603.09320).
+        """
+        every = sorted(ids)
+        some = every[:: max(1, len(every) // SAMPLE)][: 2 * SAMPLE]
+        if not some:
+            return True
+
+        def ask(collection: Any) -> bool:
+            held = collection.get(ids=some, include=["embeddings"])
+            if not held["ids"]:
+                return False
+            near = collection.query(query_embeddings=held["embeddings"], n_results=1, include=["distances"])
+            found = sum(bool(nearest) and nearest[0] < SAME for nearest in near["distances"])
+            return (len(some) - found) * 4 < len(some)
+
+        return self._do(ask)
+
+    def clear(self) -> None:
+        """Empty this collection."""
+        self._files.empty(self, self._name)
+
+    def collection(self) -> Any:
+        """Chroma's own, as it is now: for who measures what this class costs beside it."""
+        return self._do(lambda c: c)
+
+    def state(self) -> object:
+        """Equal to an earlier one only if nobody has changed the collection since; costs microseconds.
+
+        Another process that writes to the folder, its loss and its damage make a new state, as far as they
+        show when the files are opened; a write of this process makes one for its own collection.
+        """
+        return self._files.state(self, self._name)
+
+    def reopen(self) -> None:
+        """Have the files read afresh by the next call, as if another process had written to them."""
+        self._files.close()
+
     def rebuild(
         self, pairs: Iterable[tuple[str, str]], progress: Callable[[int, int], None] | None = None
     ) -> None:
         """Empty the index and fill it from (id, text) pairs; `progress(done, all)` after each batch."""
         todo = list(pairs)
-        with self._lock:
-            self._do(self._empty, writes=True)
-            self._collection = None  # the emptied collection has a new identity
+        with self._files.lock:
+            # Before an id is filled in again, another process may query: it gets less, never a wrong answer.
+            self.clear()
             for start in range(0, len(todo), BATCH):
                 some = todo[start : start + BATCH]
                 self.add([one for one, _ in some], [text for _, text in some])
@@ -109,34 +147,51 @@ class VectorIndex:
                     progress(min(start + BATCH, len(todo)), len(todo))
 
     def close(self) -> None:
-        """Let go of the files; the next call opens them again."""
-        with self._lock:
-            if self._client is not None:
-                try:
-                    self._client.close()
-                except Exception:
-                    pass  # a client whose files are gone has nothing left to close
-            self._client = self._collection = self._known = None
+        """Let go of the files, once all indexes of the folder did; the next call opens them again."""
+        self._files.leave(self)
 
-    def _empty(self, collection: Any) -> None:
-        # Before an id is filled in again, another process may query: it gets less, never a wrong answer.
-        self._client.delete_collection(collection.name)
+    def _collection(self) -> Any:
+        return self._files.collection(self._name)
 
-    def _do(self, work: Callable[[Any], T], writes: bool = False) -> T:
-        with self._lock:
-            done = self._tried(work)
-            if writes:
-                self._known = self._signature()
-            return done
+    def _do(self, work: Callable[[Any], T]) -> T:
+        return self._files.do(self, lambda: work(self._collection()))
 
-    def _tried(self, work: Callable[[Any], T]) -> T:
-        """Run `work` on the collection; when Chroma fails, open it afresh, and then from an empty folder."""
-        with self._lock:
-            if self._client is not None and self._signature() != self._known:
+
+class _Folder:
+    """The files of an index, opened once in a process however many collections of it are used."""
+
+    _opened: ClassVar[WeakValueDictionary[str, _Folder]] = WeakValueDictionary()
+    _opening = threading.Lock()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self._users: WeakSet[VectorIndex] = WeakSet()
+        self._client: Any = None
+        self._collections: dict[str, Any] = {}
+        self._known: object = None
+        self._epoch = 0  # how often the files were opened
+        self._writes: Counter[str] = Counter()  # of this process, by collection
+
+    @classmethod
+    def shared(cls, path: Path) -> _Folder:
+        key = os.path.abspath(path)
+        with cls._opening:
+            found = cls._opened.get(key)
+            if found is None:
+                found = cls._opened[key] = cls(path)
+            return found
+
+    def do(self, user: VectorIndex, work: Callable[[], T], writes_to: str | None = None) -> T:
+        """Run `work`; when Chroma fails, open the files afresh, and then make them anew."""
+        with self.lock:
+            self._users.add(user)
+            if self._client is not None and signature(self.path) != self._known:
                 self.close()  # deleted, replaced, or written by another process: Chroma would not notice
             for mend in (self.close, self._wipe, None):
                 try:
-                    return work(self._open())
+                    done = work()
+                    break
                 except AttuneError:
                     raise
                 except BaseException as error:
@@ -144,47 +199,88 @@ class VectorIndex:
                     wrong = error
                 if mend is not None:
                     mend()
-            raise IndexError_(
-                f"The memory index {self.folder} cannot be used; "
-                "delete that folder and run `attune memory rebuild`."
-            ) from wrong
+            else:
+                raise IndexError_(
+                    f"The memory index {self.path} cannot be used; "
+                    "delete that folder and run `attune memory rebuild`."
+                ) from wrong
+            if writes_to is not None:
+                self._writes[writes_to] += 1
+                self._known = signature(self.path)
+            return done
 
-    def _open(self) -> Any:
-        if self._collection is None:
+    def collection(self, name: str) -> Any:
+        """To be called from within `do`."""
+        found = self._collections.get(name)
+        if found is None:
+            found = self._collections[name] = self.client().get_or_create_collection(
+                name, embedding_function=None, configuration=COSINE
+            )
+            self._known = signature(self.path)  # it may have been made just now
+        return found
+
+    def client(self) -> Any:
+        if self._client is None:
             import chromadb
             from chromadb.config import Settings
 
-            self.folder.mkdir(parents=True, exist_ok=True)
+            if torn(self.path):
+                time.sleep(WRITING)  # another process may be writing them just now
+                if torn(self.path):
+                    self._wipe()
+            self.path.mkdir(parents=True, exist_ok=True)
             self._client = chromadb.PersistentClient(
-                path=str(self.folder), settings=Settings(anonymized_telemetry=False, allow_reset=False)
+                path=str(self.path), settings=Settings(anonymized_telemetry=False, allow_reset=False)
             )
-            self._collection = self._client.get_or_create_collection(
-                self._collection_name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-            )
-            self._known = self._signature()
-        return self._collection
+            self._epoch += 1
+            self._known = signature(self.path)
+        return self._client
+
+    def state(self, user: VectorIndex, name: str) -> object:
+        with self.lock:
+            self.do(user, lambda: self.collection(name))
+            return self._epoch, self._writes[name]
+
+    def put(self, user: VectorIndex, name: str, ids: list[str], vectors: list[Any]) -> None:
+        self.do(user, lambda: self.collection(name).upsert(ids=ids, embeddings=vectors), name)
+
+    def empty(self, user: VectorIndex, name: str) -> None:
+        def drop() -> None:
+            self.collection(name)
+            self.client().delete_collection(name)
+            del self._collections[name]
+
+        self.do(user, drop, name)
+
+    def move(self, user: VectorIndex, gone: set[str]) -> None:
+        """All entries but the `gone` into new files."""
+        with self.lock:
+            kept = self.do(user, lambda: entries_but(self.client(), gone))
+            self._wipe()
+            for name, ids, vectors in kept:
+                for start in range(0, len(ids), MOVED):
+                    self.put(user, name, ids[start : start + MOVED], list(vectors[start : start + MOVED]))
+
+    def leave(self, user: VectorIndex) -> None:
+        with self.lock:
+            self._users.discard(user)
+            if not self._users:
+                self.close()
+
+    def close(self) -> None:
+        with self.lock:
+            if self._client is not None:
+                try:
+                    self._client.close()
+                except Exception:
+                    pass  # a client whose files are gone has nothing left to close
+            self._client = self._known = None
+            self._collections = {}
 
     def _wipe(self) -> None:
         self.close()
-        _forget_clients(self.folder)
-        if self.folder.is_file():
-            self.folder.unlink()
-        for entry in self.folder.iterdir() if self.folder.is_dir() else ():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
-
-    def _signature(self) -> object:
-        """Changes with every write by whomever: Chroma puts each into its SQLite file first."""
-        seen = []
-        for name in ("chroma.sqlite3", "chroma.sqlite3-wal"):
-            try:
-                stat = os.stat(self.folder / name)
-                seen.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
-            except OSError:
-                seen.append((0, 0, 0))
-        return tuple(seen)
+        _forget_clients(self.path)
+        delete_files(self.path)
 
 
 def _only_chroma(error: BaseException) -> None:

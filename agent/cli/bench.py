@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli import bench_facts, bench_learning, bench_update
+from agent.cli import bench_facts, bench_learning, bench_recall, bench_update
 from agent.cli.options import Json, Model, ProgressLine, interruptible, opened
 
 app = typer.Typer(help="Measure Attune.", no_args_is_help=True, rich_markup_mode=None)
@@ -154,3 +154,4 @@ def plain_table(result: dict[str, Any], indent: str = "") -> str:
 bench_learning.register(app, _measure)
 bench_update.register(app, _measure)
 bench_facts.register(app, _measure)
+bench_recall.register(app, _measure)

@@ -1,0 +1,42 @@
+"""`attune bench recall`: does what is looked for come back, and how soon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from agent.cli.options import Json, ProgressLine
+
+Work = Callable[[ProgressLine, Callable[[], bool]], dict[str, Any]]
+Measure = Callable[[Work, Callable[[dict[str, Any]], str], bool], None]
+
+
+def register(app: typer.Typer, measure: Measure) -> None:
+    """Add the command to `app`; `measure(work, as_table, as_json)` runs the work and prints its result."""
+
+    @app.command()
+    def recall(
+        as_json: Json = False,
+        quick: Annotated[bool, typer.Option("--quick", help="A small run: quick, and rough.")] = False,
+        scale: Annotated[
+            str | None,
+            typer.Option(metavar="SIZES", help="Speed at these numbers of memories: 1000,10000,100000."),
+        ] = None,
+    ) -> None:
+        """Whether what is looked for is found, and how soon."""
+        if scale is None:
+            raise typer.BadParameter("Name what to measure: --scale SIZES.")
+        _scale(scale, quick, measure, as_json)
+
+
+def _scale(sizes: str, quick: bool, measure: Measure, as_json: bool) -> None:
+    from agent.benches import recall_scale as bench
+    from env.bench.recall_scale import as_table
+
+    parts = [part.strip() for part in sizes.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise typer.BadParameter("Sizes are whole numbers with commas between them: 1000,10000,100000.")
+    chosen = [int(part) for part in parts]
+    measure(lambda progress, cancelled: bench.run(chosen, quick, progress, cancelled), as_table, as_json)
