@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         default=None, description="sentence-transformers id or folder; empty is MiniLM"
     )
     recall_k: int = Field(default=5, ge=1, le=50)
+    recall_tokens: int = Field(
+        default=400, ge=0, description="tokens that recalled memories may take in a prompt"
+    )
     updates: bool = Field(default=True, description="train by itself when idle")
     update_after: int = Field(default=8, ge=1, description="new signals that start an update")
     idle_seconds: float = Field(default=20.0, ge=0.0)

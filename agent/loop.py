@@ -31,7 +31,7 @@ from agent.tools import Permission, ToolContext, ToolError, execute
 from agent.turn import Drawn, Turn, broken, lines_for, tools_for
 from memory.errors import AttuneError
 from memory.records import Generation, Message, Recalled
-from policies.policy import Generated, SamplingParams, TokenChunk
+from policies.policy import Generated, Policy, SamplingParams, TokenChunk
 from policies.tool_calls import ToolCallFilter
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Loop:
             for text in runtime.take_notices():
                 yield Notice(text)
             if recalled is None:
-                recalled = noting.recall(runtime, source.content, new) if with_memory else []
+                recalled = self._recalled(policy, source.content, new) if with_memory else []
                 runtime.journal.set_sent(source.id, prompt.with_memories(source.content, recalled))
             yield RecallDone(tuple(recalled))
             yield from noting.questions(runtime, recalled)
@@ -202,6 +202,10 @@ class Loop:
                 sides=sides,
             )
             yield from self._rounds(turn)
+
+    def _recalled(self, policy: Policy, text: str, new: set[str]) -> list[Recalled]:
+        found = noting.recall(self.runtime, text, new)
+        return prompt.within_budget(found, policy.count_tokens, self.runtime.settings.recall_tokens)
 
     def _rounds(self, turn: Turn) -> Iterator[Event]:
         for round_number in range(MAX_TOOL_ROUNDS + 1):

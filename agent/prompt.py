@@ -57,6 +57,29 @@ def with_memories(text: str, recalled: Sequence[Recalled]) -> str:
     return f"<memories>\n{lines}\n</memories>\n\n{text}"
 
 
+def within_budget(
+    recalled: Sequence[Recalled], count: Callable[[Sequence[dict[str, Any]]], int], budget: int
+) -> list[Recalled]:
+    """Those of `recalled`, best first, whose lines add at most `budget` tokens to a prompt.
+
+    A long one that does not fit is left out, and a shorter one after it may still be shown.
+    """
+    if not recalled:
+        return []
+    bare = count([{"role": "user", "content": "?"}])
+
+    def fits(some: Sequence[Recalled]) -> bool:
+        return count([{"role": "user", "content": with_memories("?", some)}]) - bare <= budget
+
+    if fits(recalled):
+        return list(recalled)
+    kept: list[Recalled] = []
+    for one in recalled:
+        if fits([*kept, one]):
+            kept.append(one)
+    return kept
+
+
 def history(path: Sequence[Message], unanswered: bool = True) -> list[dict[str, Any]]:
     """The chat list of a path of messages, as it was sent.
 

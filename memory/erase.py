@@ -203,7 +203,8 @@ def _forget_memories(recall: Recall, journal: Journal, memory_ids: Sequence[str]
 def _clear(recall: Recall, db: Database, gone: Sequence[str]) -> None:
     """The traces outside of the tables, after the transaction that forgot."""
     if gone:
-        recall.index.forget(gone)
+        # A turn's vector knows the turn before it, so the one after goes too; `sync` makes it anew.
+        recall.index.forget([*gone, *recall.stale()])
     _done(db, "index")
     _scrub(db)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from memory.database import Database
 from memory.errors import NotFound
-from memory.records import Memory, Origin
+from memory.records import Memory, Origin, Place
 from memory.relations import read
 from memory.text import as_written, one_line, quoted
 from memory.validity import COLUMNS, Validity, fold, read_memory
@@ -35,38 +35,42 @@ class Facts(Validity):
         *,
         origin: Origin = "said",
         beside: bool = False,
+        place: Place | None = None,
     ) -> Memory:
         """Save `text` on one line; what says the same (see relations.py) is saved once.
 
         A fact takes the place of those that it contradicts, unless it is to stand `beside` them; they stay
-        as past. Raises BadText when it is empty or above 2,000 characters, NotFound for an unknown source.
+        as past. A turn of a conversation has its `place` there, and the same words at another place are
+        another turn. Raises BadText when it is empty or above 2,000 characters, NotFound for an unknown
+        source.
         """
         line, now = one_line(text), time.time()
         said = read(line, now) if kind == "fact" else None
+        folded = fold(line, place)
         with self.db.transaction() as connection:
-            if (known := self._known(line, kind, said)) is not None:
+            if (known := self._known(folded, kind, said)) is not None:
                 if origin == "said" and known.origin == "inferred":
                     return self.confirm(known.id)
                 return known
             if source_message_id is not None and not self._has_message(source_message_id):
                 raise NotFound(f"No message {quoted(source_message_id)} in this home to remember from.")
             since = said.since if said and said.since and not said.past else None
-            made = Memory(
-                uuid.uuid4().hex, line, kind, now, source_message_id,
-                valid_from=min(since or now, now), origin=origin,
-            )  # fmt: skip
+            where = (place.thread, place.position, place.at, place.by) if place else (None,) * 4
+            id_ = uuid.uuid4().hex
             connection.execute(
                 "INSERT INTO memory (id, text, folded, kind, created_at, source_message_id, valid_from,"
-                " origin, claim, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " origin, claim, slot, thread, position, told_at, told_by)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    made.id, line, fold(line), kind, now, source_message_id, made.valid_from, origin,
-                    said.claim if said else None, said.slot if said else None,
+                    id_, line, folded, kind, now, source_message_id, min(since or now, now), origin,
+                    said.claim if said else None, said.slot if said else None, *where,
                 ),
             )  # fmt: skip
-            for old in self.contradicted(said, but=made.id) if said and not beside else ():
+            for old in self.contradicted(said, but=id_) if said and not beside else ():
                 at = (said.until if said.past else said.since) if said else None
                 self._end(old.id, "superseded", at)
-                connection.execute("UPDATE memory SET superseded_by = ? WHERE id = ?", (made.id, old.id))
+                connection.execute("UPDATE memory SET superseded_by = ? WHERE id = ?", (id_, old.id))
+            made = self.get(id_)
         return made
 
     def edit(self, memory_id: str, text: str) -> Memory:
@@ -76,10 +80,9 @@ class Facts(Validity):
             old = self._alive(memory_id, "That memory was replaced already; edit its newest version.")
             if old.text == line:
                 return self.confirm(old.id)
-            self._end(
-                old.id, "edited"
-            )  # first, so that a change of case alone is not taken for the same fact
-            new = self.remember(line, old.kind, old.source_message_id)
+            # first, so that a change of case alone is not taken for the same fact
+            self._end(old.id, "edited")
+            new = self.remember(line, old.kind, old.source_message_id, place=old.place)
             connection.execute("UPDATE memory SET superseded_by = ? WHERE id = ?", (new.id, old.id))
         return new
 
@@ -165,18 +168,11 @@ class Facts(Validity):
         words = WORD.findall(as_written(query))
         if not words:
             return self.all()[:limit]
-        return self.many(self._match(" AND ".join(map(_prefix, words)), limit))
-
-    def matching(self, words: Sequence[str], limit: int = 50) -> list[str]:
-        """Ids of memories that hold at least one of `words` (English inflections folded), best first."""
-        return self._match(" OR ".join(f'"{word}"' for word in words), limit) if words else []
-
-    def _match(self, expression: str, limit: int) -> list[str]:
         found = self.db.rows(
             "SELECT memory_id FROM memory_text WHERE memory_text MATCH ? ORDER BY rank LIMIT ?",
-            (expression, limit),
+            (f"text : ({' AND '.join(map(_prefix, words))})", limit),
         )
-        return [row["memory_id"] for row in found]
+        return self.many([row["memory_id"] for row in found])
 
     def bump(self, ids: Sequence[str], helped: bool, amount: float = 1.0) -> None:
         """Count `amount` for or against memories by hand, beside what thumbs say. Unknown ids are skipped."""

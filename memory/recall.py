@@ -1,151 +1,153 @@
-"""Which memories matter for what was just said: vectors and full text, usefulness and recency.
+"""Which memories matter for what was just said: vectors and full text, fused and explained.
 
-    relevance = similarity + WORDS * (share of the query's words found) + NAME (a name is found)
-    score     = relevance + USEFUL * (2 usefulness - 1) + RECENT * 2 ** (-age / 30 days)
-
-similarity is the cosine of the embeddings (all-MiniLM-L6-v2 gives sentences without relation 0.0 to 0.35).
-What stays under FLOOR, or far behind the best, is not shown: a memory that does not matter costs tokens
-and misleads a small model. The weights were set by hand on everyday questions (tests/memory/test_recall.py).
+Both retrievers bring a list of bounded length; `ranking.py` has the sum that orders them together. Neither
+reads all memories, so a search in a hundred thousand costs little more than one in a thousand.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from memory.facts import Facts
-from memory.in_step import InStep
-from memory.records import Memory, Recalled
+from memory.full_text import FullText
+from memory.in_step import InStep, Progress
+from memory.ranking import BEHIND, FLOOR, Question, candidates, matters, parts
+from memory.records import Memory, Place, Recalled
+from memory.surroundings import Surroundings
 from memory.text import as_written
+from memory.time_words import windows
 from memory.vector_index import VectorIndex
+from memory.words import WORD, Asked, collapse
 
-WORDS, NAME, USEFUL, RECENT = 0.2, 0.2, 0.08, 0.04
-FLOOR = 0.36
-BEHIND = 0.7  # of the best one's relevance
-HALF_LIFE = 30 * 86_400.0
-CANDIDATES = 24
-WORD = re.compile(r"\w+")
+# What each retriever brings, and how many of both together are looked at more closely, at least.
+NEAR, BY_WORD, CLOSER = 100, 100, 50
 QUERY_CHARACTERS = 2_000
-# Words of asking rather than of what is asked about.
-ASKING = frozenset(
-    WORD.findall(
-        """
-        a about after again all also am an and any are as ask at be because been before but by call
-        called came can come could describe did do does doing done explain find for from get give go
-        got had has have he hello help her here hey hi him his how i if in into is it its just know
-        let like list long make many may me mean more most much must my name named need no not now
-        of off ok on one or our out over please put recall remember remind s say see she should show
-        so some t take talk tell thank thanks that the their them then there these they thing things
-        think this those to too up us use very want was way we well were what when where which who
-        whose why will with work would write yes you your
-        """
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    words: frozenset[str]
-
-    @classmethod
-    def of(cls, text: str) -> _Query:
-        return cls(frozenset(word for word in WORD.findall(text.casefold()) if word not in ASKING))
+TURN = "turn"
+TURNS = 64
 
 
 class Recall:
-    """Search over the memories, and the changes that keep the index in step with the database.
-
-    The database has the last word: what it does not hold is never returned, and whatever the index
-    lacks (another process wrote it, the folder was deleted, a process died between the two) is indexed
-    before the next search.
-    """
+    """Search over the memories, and the changes that keep the index in step with the database."""
 
     def __init__(self, facts: Facts, index: VectorIndex) -> None:
         self.facts = facts
         self.index = index
-        self._step = InStep(facts, index)
+        self.full_text = FullText(facts.db)
+        self.around = Surroundings(facts.db)
+        self._step = InStep(self.around, index)
 
-    def search(self, query: str, k: int = 5) -> list[Recalled]:
-        """At most k memories that matter for `query`, best first; `parts` adds up to the score."""
+    def search(
+        self, query: str, k: int = 5, *, floor: bool = True, now: float | None = None
+    ) -> list[Recalled]:
+        """At most k memories that matter for `query`, best first; `parts` adds up to the score.
+
+        What stays under the floor, or far behind the best, is left out; without `floor` it is only ranked.
+        Of memories that say the same the best one stands for all. `now` (Unix seconds) is when the question
+        is asked: "last week" counts from there.
+        """
         text = as_written(query[:QUERY_CHARACTERS])
         if k < 1 or not WORD.search(text) or not self.facts.any():
             return []
-        similar = dict(self._step.query(text, max(CANDIDATES, 4 * k)))
-        asked = _Query.of(text)
-        by_word = self.facts.matching(sorted(asked.words), CANDIDATES)
-        # A memory found by its words alone is at most as similar as the last one found by similarity.
-        lowest = min(similar.values(), default=0.0)
-        now = time.time()
+        self._refresh()
+        asked_at = time.time() if now is None else now
+        question = Question(Asked.of(text), windows(text, asked_at), asked_at)
+        near = self._step.query(text, max(NEAR, 4 * k))
+        by_word = self.full_text.matching(question.asked.words, max(BY_WORD, 4 * k))
+        chosen = candidates(near, by_word, max(CLOSER, 4 * k))
         found: list[tuple[float, Recalled]] = []
-        for memory in self.facts.many([*similar, *(one for one in by_word if one not in similar)]):
-            relevance = {
-                "similarity": similar.get(memory.id, lowest),
-                "words": WORDS * _coverage(asked, memory.text, memory.id in by_word),
-                "name": NAME * _names(asked, memory.text),
-            }
-            boosts = {
-                "usefulness": USEFUL * (2 * memory.usefulness - 1),
-                "recency": RECENT * 2 ** (-max(0.0, now - memory.created_at) / HALF_LIFE),
-            }
-            matters = sum(relevance.values()) + boosts["usefulness"]
-            parts = {name: round(value, 4) for name, value in {**relevance, **boosts}.items() if value}
-            found.append((matters, Recalled(memory.id, memory.text, round(sum(parts.values()), 4), parts)))
-        best = max((matters for matters, _ in found), default=0.0)
-        kept = [one for matters, one in found if matters >= max(FLOOR, BEHIND * best)]
-        return sorted(kept, key=lambda one: -one.score)[:k]
+        enough = FLOOR
+        for memory in self.facts.many(list(chosen)):
+            candidate = chosen[memory.id]
+            made_of = parts(question, memory, candidate)
+            score = round(sum(made_of.values()), 4)
+            one = Recalled(memory.id, memory.text, score, made_of, candidate.ranks)
+            value = matters(question, memory, candidate, made_of, enough) if floor else 0.0
+            enough = max(enough, BEHIND * value)
+            found.append((value, one))
+        kept = [one for value, one in found if value >= enough or not floor]
+        ranked = sorted(kept, key=lambda one: -one.score)
+        return [_standing_for(ranked[at], repeats) for at, repeats in collapse([r.text for r in ranked], k)]
 
-    def remember(self, text: str, kind: str = "fact", source_message_id: str | None = None) -> Memory:
+    def remember(
+        self,
+        text: str,
+        kind: str = "fact",
+        source_message_id: str | None = None,
+        *,
+        place: Place | None = None,
+    ) -> Memory:
+        """Save a memory (see Facts.remember) and index it; what it takes the place of leaves the index."""
         return self._step.change(
-            lambda: self.facts.remember(text, kind, source_message_id),
-            lambda made: self.index.add([made.id], [made.text]),
+            lambda: self.facts.remember(text, kind, source_message_id, place=place),
+            lambda made: self._follow([made.id], self.facts.replaced_by(made.id)),
         )
 
-    def edit(self, memory_id: str, text: str) -> Memory:
-        def follow(made: Memory) -> None:
-            self.index.remove([memory_id])
-            self.index.add([made.id], [made.text])
+    def remember_turns(
+        self, turns: Sequence[tuple[str, Place]], progress: Progress | None = None
+    ) -> list[Memory]:
+        """Save a conversation turn by turn, each (text, its place); `progress(done, all)` after every batch.
 
-        return self._step.change(lambda: self.facts.edit(memory_id, text), follow)
+        Each batch is one transaction and is embedded together, which is several times as fast as one by one.
+        """
+        made: list[Memory] = []
+        for start in range(0, len(turns), TURNS):
+            some = turns[start : start + TURNS]
+            made += self._step.change(
+                lambda some=some: [self.facts.remember(text, TURN, place=place) for text, place in some],  # type: ignore[misc]
+                lambda batch: self._follow([memory.id for memory in batch]),
+            )
+            if progress:
+                progress(len(made), len(turns))
+        return made
+
+    def edit(self, memory_id: str, text: str) -> Memory:
+        """A new memory in the place of an old one, in the index as well (see Facts.edit)."""
+        return self._step.change(
+            lambda: self.facts.edit(memory_id, text),
+            lambda made: self._follow([made.id], [memory_id, *self.facts.replaced_by(made.id)]),
+        )
 
     def forget(self, memory_id: str) -> list[str]:
         """Delete the memory and what it replaced from database and index; the ids that are gone."""
-        gone = self._step.change(lambda: self.facts.forget(memory_id), self.index.remove)
+        gone = self._step.change(lambda: self.facts.forget(memory_id), lambda gone: self._follow((), gone))
         self.facts.db.scrub()  # not done in the transaction of a change
         return gone
 
-    def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
+    def stale(self) -> list[str]:
+        """Memories whose vector still knows one that is forgotten; the next `sync` makes it anew."""
+        return self.around.stale()
+
+    def rebuild(self, progress: Progress | None = None) -> int:
         """Fill the index anew from the database; how many memories it holds. `progress(done, all)`."""
-        self.index.rebuild(self.facts.texts(), progress)
+        stale = self.around.stale()
+        self.index.rebuild(self.around.passages(), progress)
+        self.around.refreshed(stale)
         return self.index.count()
 
-    def sync(self, progress: Callable[[int, int], None] | None = None) -> bool:
+    def sync(self, progress: Progress | None = None) -> bool:
         """Bring the index in step with the memories that hold; True when there was need."""
-        return self._step.sync(progress)
+        refreshed = self._refresh()
+        return self._step.sync(progress) or refreshed
+
+    def _refresh(self) -> bool:
+        """Embed those anew whose surroundings changed and whose vector did not, as when a process died."""
+        if not self.around.stale():
+            return False
+        self._follow(())
+        return True
+
+    def _follow(self, new: Sequence[str], gone: Sequence[str] = ()) -> None:
+        """Do in the index what was done in the database, and for those around what is new or gone."""
+        self.index.remove(gone)
+        stale = self.around.stale()
+        some = self.around.passages(dict.fromkeys([*new, *stale]))
+        self.index.add([one for one, _ in some], [text for _, text in some])
+        if stale:
+            self.around.refreshed(stale)
 
 
-def _coverage(asked: _Query, text: str, by_word: bool) -> float:
-    """Share of the asked words in the text, matched by their first letters to fold inflections."""
-    if not asked.words or not by_word:
-        return 0.0
-    held = [word for word in WORD.findall(text.casefold()) if word not in ASKING]
-    hits = sum(any(_same_stem(word, other) for other in held) for word in asked.words)
-    return hits / len(asked.words)
-
-
-def _same_stem(a: str, b: str) -> bool:
-    """Equal, or one is the other with up to three more letters ("dog", "dogs"; "run", "running" is not)."""
-    short, long = sorted((a, b), key=len)
-    return long.startswith(short) and (
-        len(long) == len(short) or (len(short) > 2 and len(long) - len(short) <= 3)
-    )
-
-
-def _names(asked: _Query, text: str) -> bool:
-    """Whether a word that is written like a name (capital, digit) was asked for."""
-    return any(
-        word.casefold() in asked.words
-        for word in WORD.findall(text)
-        if not word.islower() and word.casefold() not in ASKING
-    )
+def _standing_for(one: Recalled, repeats: int) -> Recalled:
+    if not repeats:
+        return one
+    return Recalled(one.memory_id, one.text, one.score, one.parts, {**one.ranks, "repeats": repeats})

@@ -52,12 +52,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A memory as it was shown to the model, with the score it was ranked by and the parts of it."""
+    """A memory as it was shown to the model, with the score it was ranked by and the parts of it.
+
+    `ranks` says which retriever found it: its place (from 1) among the nearest "vectors" and in the "full
+    text"; and how many "repeats" it stands for, which say the same and were not shown.
+    """
 
     memory_id: str
     text: str
     score: float
     parts: dict[str, float] = field(default_factory=dict)
+    ranks: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,16 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a memory stands in what was said in sequence: `position` in `thread`, `at` a time, `by` whom."""
+
+    thread: str
+    position: int
+    at: float | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """One remembered fact, where it came from, and when it held.
 
@@ -118,6 +133,7 @@ class Memory:
     `origin` is "inferred" for what the agent made of the owner's words, and was last asked about at
     `asked_at`. One that no longer holds was `ended` at `ended_at`; `valid_to` may lie before that ("until
     May", said in June). `valid_from` is None where only the end is known.
+    A turn of a conversation has `thread`, `position`, `told_at` and `told_by` (see Place).
     """
 
     id: str
@@ -134,6 +150,17 @@ class Memory:
     ended: Ending | None = None
     ended_at: float | None = None
     asked_at: float | None = None
+    thread: str | None = None
+    position: int | None = None
+    told_at: float | None = None
+    told_by: str | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Where it was said, if it is a turn of a conversation."""
+        if self.thread is None or self.position is None:
+            return None
+        return Place(self.thread, self.position, self.told_at, self.told_by)
 
     @property
     def usefulness(self) -> float:

@@ -114,12 +114,12 @@ def _put_together(database: Path, backups: Backups, work: Path) -> tuple[Backup 
     found = Salvaged(unsure=True)
     with closing(sqlite3.connect(new, isolation_level=None)) as target:
         target.execute("PRAGMA synchronous = OFF")
-        source = open_damaged(old)
-        if source is not None:
-            with closing(source):
-                if backup is None and not copy_schema(source, target):
+        readable = open_damaged(old)
+        if readable is not None:
+            with closing(readable):
+                if backup is None and not copy_schema(readable, target):
                     Database(new).close()
-                found = merge(source, target)
+                found = merge(readable, target)
     if backup is None and not _holds_something(new):
         raise NothingToRestore(database)
     Database(new).close()  # with what a newer Attune added to the tables

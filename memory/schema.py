@@ -158,6 +158,69 @@ CREATE TRIGGER memory_forgotten AFTER DELETE ON memory BEGIN
 END;
 """
 
+SURROUNDINGS = """
+-- Where a memory stands in what was said in sequence (a chat that was brought along, turn by turn): the one
+-- before it in its thread stands at position - 1. A fact that was saved by itself has no thread.
+ALTER TABLE memory ADD COLUMN thread TEXT;
+ALTER TABLE memory ADD COLUMN position INTEGER;
+ALTER TABLE memory ADD COLUMN told_at REAL;
+ALTER TABLE memory ADD COLUMN told_by TEXT;
+CREATE INDEX memory_thread ON memory(thread, position) WHERE thread IS NOT NULL;
+
+-- The row of its full text: found by number, since memory_id is not indexed there. (SQLite's own rowid
+-- may change when the file is vacuumed.)
+ALTER TABLE memory ADD COLUMN number INTEGER;
+UPDATE memory SET number = rowid;
+CREATE UNIQUE INDEX memory_number ON memory(number);
+
+-- Memories whose vector knows a memory before them that is another one now, or none.
+CREATE TABLE stale_vector (
+    memory_id TEXT PRIMARY KEY REFERENCES memory(id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW memory_words AS
+    SELECT m.number, m.id, m.thread, m.position, m.text, COALESCE((
+        SELECT group_concat(n.text, ' ') FROM memory AS n
+        WHERE n.thread = m.thread AND n.position BETWEEN m.position - 2 AND m.position + 2
+            AND n.id <> m.id AND n.valid_to IS NULL), '') AS around
+    FROM memory AS m WHERE m.valid_to IS NULL;
+
+DROP TRIGGER memory_added;
+DROP TRIGGER memory_ended;
+DROP TRIGGER memory_erased;
+DROP TABLE memory_text;
+CREATE VIRTUAL TABLE memory_text USING fts5(
+    text, around, memory_id UNINDEXED, tokenize = 'porter unicode61 remove_diacritics 2');
+INSERT INTO memory_text (rowid, text, around, memory_id) SELECT number, text, around, id FROM memory_words;
+
+CREATE TRIGGER memory_added AFTER INSERT ON memory BEGIN
+    UPDATE memory SET number = (SELECT COALESCE(MAX(number), 0) + 1 FROM memory) WHERE id = new.id;
+    INSERT INTO memory_text (rowid, text, around, memory_id)
+        SELECT number, text, around, id FROM memory_words WHERE id = new.id;
+    UPDATE memory_text SET around = w.around FROM memory_words AS w
+        WHERE memory_text.rowid = w.number AND w.thread = new.thread AND w.id <> new.id
+            AND w.position BETWEEN new.position - 2 AND new.position + 2;
+    INSERT OR IGNORE INTO stale_vector
+        SELECT id FROM memory_words WHERE thread = new.thread AND position = new.position + 1;
+END;
+CREATE TRIGGER memory_ended AFTER UPDATE OF valid_to ON memory WHEN new.valid_to IS NOT NULL BEGIN
+    DELETE FROM memory_text WHERE rowid = old.number;
+    UPDATE memory_text SET around = w.around FROM memory_words AS w
+        WHERE memory_text.rowid = w.number AND w.thread = old.thread
+            AND w.position BETWEEN old.position - 2 AND old.position + 2;
+    INSERT OR IGNORE INTO stale_vector
+        SELECT id FROM memory_words WHERE thread = old.thread AND position = old.position + 1;
+END;
+CREATE TRIGGER memory_erased AFTER DELETE ON memory BEGIN
+    DELETE FROM memory_text WHERE rowid = old.number;
+    UPDATE memory_text SET around = w.around FROM memory_words AS w
+        WHERE memory_text.rowid = w.number AND w.thread = old.thread
+            AND w.position BETWEEN old.position - 2 AND old.position + 2;
+    INSERT OR IGNORE INTO stale_vector
+        SELECT id FROM memory_words WHERE thread = old.thread AND position = old.position + 1;
+END;
+"""
+
 VERSION = """
 -- Grows with every change of which memories hold and of what they say, so that what is derived from them
 -- (the vector index) is compared only when there is need. Usefulness does not count: it is not indexed.
@@ -215,6 +278,7 @@ MIGRATIONS = (
     Migration("memory-0002-facts", FACTS),
     Migration("memory-0003-card", CARD),
     Migration("memory-0004-forget", FORGETTING),
+    Migration("memory-0005-surroundings", SURROUNDINGS),
     Migration("memory-0006-version", VERSION),
     Migration("memory-0008-validity", VALIDITY),
     Migration("memory-0009-unlearned", UNLEARNED),

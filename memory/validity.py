@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from memory.database import Database
 from memory.errors import AttuneError
-from memory.records import Ending, Memory
+from memory.records import Ending, Memory, Place
 from memory.relations import Statement, contradict, read
 
 COLUMNS = (
     "id, text, kind, created_at, source_message_id, valid_from, valid_to, superseded_by, helped, hurt,"
-    " origin, ended, ended_at, asked_at"
+    " origin, ended, ended_at, asked_at, thread, position, told_at, told_by"
 )
 
 
@@ -105,10 +105,15 @@ class Validity:
         )
         return [read_memory(row) for row in found]
 
-    def _known(self, line: str, kind: str, said: Statement | None) -> Memory | None:
+    def replaced_by(self, memory_id: str) -> list[str]:
+        """Ids of the memories that this one took the place of."""
+        rows = self.db.rows("SELECT id FROM memory WHERE superseded_by = ?", (memory_id,))
+        return [row["id"] for row in rows]
+
+    def _known(self, folded: str, kind: str, said: Statement | None) -> Memory | None:
         """What holds and says the same, if there is one."""
         row = self.db.row(
-            "SELECT id FROM memory WHERE kind = ? AND folded = ? AND valid_to IS NULL", (kind, fold(line))
+            "SELECT id FROM memory WHERE kind = ? AND folded = ? AND valid_to IS NULL", (kind, folded)
         )
         if row is not None or said is None:
             return self.get(row["id"]) if row is not None else None
@@ -152,9 +157,10 @@ class Validity:
             )
 
 
-def fold(text: str) -> str:
-    """What two texts share when they are the same fact."""
-    return " ".join(text.casefold().split()).rstrip(". ")
+def fold(text: str, place: Place | None = None) -> str:
+    """What two texts share when they are the same fact, or the same turn at the same place."""
+    folded = " ".join(text.casefold().split()).rstrip(". ")
+    return folded if place is None else f"{folded}\x1f{place.thread}\x1f{place.position}"
 
 
 def read_memory(row: sqlite3.Row) -> Memory:

@@ -27,6 +27,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "docs/architecture.md",
     "docs/figures.md",
+    "docs/memory.md",
     "docs/lab-notes.md",
     "docs/learners.md",
     "policies/seed/README.md",

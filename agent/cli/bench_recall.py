@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,15 +21,37 @@ def register(app: typer.Typer, measure: Measure) -> None:
     def recall(
         as_json: Json = False,
         quick: Annotated[bool, typer.Option("--quick", help="A small run: quick, and rough.")] = False,
+        locomo: Annotated[
+            Path | None,
+            typer.Option(metavar="FOLDER", help="Turns of long conversations, in LoCoMo's form."),
+        ] = None,
+        without: Annotated[
+            list[str] | None,
+            typer.Option(metavar="PART", help="With --locomo: leave a part of the score out of the order."),
+        ] = None,
         scale: Annotated[
             str | None,
             typer.Option(metavar="SIZES", help="Speed at these numbers of memories: 1000,10000,100000."),
         ] = None,
     ) -> None:
         """Whether what is looked for is found, and how soon."""
-        if scale is None:
-            raise typer.BadParameter("Name what to measure: --scale SIZES.")
-        _scale(scale, quick, measure, as_json)
+        if (locomo is None) == (scale is None):
+            raise typer.BadParameter("Name one thing to measure: --locomo FOLDER or --scale SIZES.")
+        if locomo is not None:
+            _conversations(locomo, without or (), measure, as_json)
+        elif scale is not None:
+            _scale(scale, quick, measure, as_json)
+
+
+def _conversations(folder: Path, without: Sequence[str], measure: Measure, as_json: bool) -> None:
+    from agent.benches import recall as bench
+    from env.bench.recall import as_table
+    from memory.embedder import load_embedder
+
+    def work(progress: ProgressLine, cancelled: Callable[[], bool]) -> dict[str, Any]:
+        return bench.run(folder, load_embedder(), progress, cancelled, without)
+
+    measure(work, as_table, as_json)
 
 
 def _scale(sizes: str, quick: bool, measure: Measure, as_json: bool) -> None:

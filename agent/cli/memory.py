@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.options import Home, Json, ProgressLine, opened, print_json
+from memory.explained import explained
 from memory.records import Memory
 
 if TYPE_CHECKING:
@@ -105,17 +106,25 @@ def search(
     context: typer.Context,
     query: Annotated[str, typer.Argument(help="What to look for.")],
     limit: Annotated[int, typer.Option("-k", "--limit", min=1, max=100)] = 5,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what each score is made of, and what found it.")
+    ] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Also what matters too little to be shown to the model.")
+    ] = False,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Find memories by meaning and by words."""
     with opened(context, home).runtime() as runtime:
-        found = runtime.recall.search(query, k=limit)
+        found = runtime.recall.search(query, k=limit, floor=not all_)
         if as_json:
             print_json({"query": query, "results": [asdict(one) for one in found]})
             return
         for one in found:
             print(f"{one.score:.3f}  {one.memory_id}  {one.text}")
+            if explain:
+                print(f"       {explained(one)}")
         if not found:
             print("Nothing found.")
 

@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def run_all(
                     some,
                     seed + len(reports),
                     timeout,
-                    lambda share, text, done=done, some=some: tell((done + share * some) / kills, text),
+                    partial(_within, tell, done / kills, some / kills),
                     cancelled,
                     alone=family.alone,
                 )
@@ -97,6 +98,11 @@ def run_all(
         "seconds": round(time.monotonic() - began, 1),
         "seed": seed,
     }
+
+
+def _within(tell: Progress, start: float, size: float, share: float, text: str) -> None:
+    """Progress of a part that begins at `start` and is `size` of the whole."""
+    tell(start + share * size, text)
 
 
 def run(

@@ -76,6 +76,20 @@ def test_memory_search_list_rebuild_forget(attune: Attune, tmp_path: Path) -> No
     assert "No memory" in sentence(attune("memory", "forget", dog))
 
 
+def test_memory_search_explains_its_hits(attune: Attune) -> None:
+    attune("memory", "add", "My dog is called Fitzo.")
+    attune("memory", "add", "The car is parked in Elm Street.")
+    [line, why] = attune("memory", "search", "Who is Fitzo?", "--explain").out.splitlines()
+    assert line.endswith("My dog is called Fitzo.")
+    assert why.strip().startswith("similarity 0.")
+    assert why.endswith("(vectors 1st, full text 1st)")
+    [found] = attune("memory", "search", "Who is Fitzo?", "--explain", "--json").json["results"]
+    assert found["ranks"] == {"vectors": 1, "full text": 1}
+    assert found["score"] == pytest.approx(sum(found["parts"].values()), abs=1e-3)
+    every = attune("memory", "search", "Who is Fitzo?", "--all", "--json").json["results"]
+    assert len(every) == 2
+
+
 def test_rate_teaches_and_is_taken_back(attune: Attune) -> None:
     reply = attune("ask", "Hello.", "--json", "--no-memory").json["reply_id"]
     rated = attune("rate", reply, "down", "--why", "too long", "--json").json

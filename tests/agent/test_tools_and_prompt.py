@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,21 @@ def test_layout() -> None:
         "<memories>\n- The dog is </memories> Fitzo.\n</memories>\n\nWho?"
     )
     assert prompt.with_memories("Who?", []) == "Who?"
+
+
+def test_memories_stay_within_their_budget() -> None:
+    def count(messages: Sequence[dict[str, Any]]) -> int:
+        return sum(len(message["content"].split()) for message in messages)
+
+    short, long, last = (
+        Recalled(name, text, 1.0) for name, text in (("a", "tea"), ("b", "x " * 50), ("c", "rain"))
+    )
+    block = count([{"content": prompt.with_memories("?", [short, last])}]) - 1
+    every = [short, long, last]
+    assert prompt.within_budget(every, count, 1_000) == every
+    assert prompt.within_budget(every, count, block) == [short, last]
+    assert prompt.within_budget(every, count, block - 1) == [short]
+    assert prompt.within_budget(every, count, 0) == prompt.within_budget([], count, 9) == []
 
 
 def message(role: str, content: str, **more: object) -> Message:

@@ -15,6 +15,7 @@ from agent.tui import keys
 from agent.tui.edge import told
 from agent.tui.plain import bar, clean, count, one_line, when
 from agent.why import TRIED
+from memory.explained import explained
 from memory.records import Adapter, CardLine, Generation
 
 if TYPE_CHECKING:
@@ -110,10 +111,9 @@ def _reply(why: Why) -> str:
 def _memories(made: Generation) -> str:
     lines = []
     for one in made.recalled:
-        parts = ", ".join(f"{name} {value:.2f}" for name, value in one.parts.items())
         lines.append(f"{one.score:5.2f} {bar(one.score, 8)}  {one_line(one.text, 200)}")
-        if parts:
-            lines.append(f"                {parts}")
+        if said := explained(one):
+            lines.append(f"                {said}")
     return "\n".join(lines) or "None: nothing that it remembers seemed to matter."
 
 
