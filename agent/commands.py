@@ -37,6 +37,9 @@ class CommandContext:
 
     conversation_id: str | None = None
     reply_id: str | None = None
+    # For commands that take a while: progress(share, what), and whether to stop.
+    progress: Callable[[float, str], None] | None = None
+    cancelled: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,12 @@ def _memory(runtime: Runtime, rest: str, context: CommandContext) -> CommandResu
     return CommandResult("\n".join(f"- {one.text}" for one in found) or "Nothing found.", "none", rest)
 
 
+def _learn(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
+    from agent.documents import follow
+
+    return CommandResult(follow(runtime, rest, context.progress, context.cancelled))
+
+
 def _forget(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
     from agent.forget import follow
 
@@ -268,6 +277,9 @@ COMMANDS = (
     Command("/train", "learn from the ratings now, or stop", _train, "[auto|kto|dpo|ppo|grpo|sft|cancel]"),
     Command("/card", "the preference card", _card, "[pin|strike|reset LINE]"),
     Command("/memory", "search, edit and forget memories", _memory, "[QUERY|yes|no]"),
+    Command(
+        "/learn", "read files and folders, list them, forget them", _learn, "[PATH\u2026|list|forget PATH]"
+    ),
     Command(
         "/forget", "take something out for good", _forget, "[rating|conversation|memory ID|retrain|purge]"
     ),

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ATTUNE_", extra="ignore", frozen=True)
 
     model: str | None = Field(default=None, description="hub id or folder of a chat model; empty is sprout")
+    owner: str | None = Field(default=None, description="whose home opens without --owner (agent/paths.py)")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     temperature: float = Field(default=0.7, ge=0.0, le=2.0)
     top_p: float = Field(default=0.95, gt=0.0, le=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from memory.records import Generation, Message, Recalled
+from memory.records import Generation, Message, Passage, Recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class TurnStarted:
 @dataclass(frozen=True, slots=True)
 class RecallDone:
     recalled: tuple[Recalled, ...]
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

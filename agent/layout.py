@@ -52,10 +52,11 @@ class Layout:
                 fitted = lay_out(unanswered=False)
         except prompt.TooLong:
             try:
-                if not turn.recalled or turn.leaf.id != turn.source.id:
+                if not (turn.recalled or turn.passages) or turn.leaf.id != turn.source.id:
                     raise
                 journal.set_sent(turn.source.id, turn.source.content)
                 turn.recalled.clear()
+                turn.passages.clear()
                 fitted = lay_out(unanswered=False)
                 yield Notice("The recalled memories were left out to make room for your message.")
             except prompt.TooLong:

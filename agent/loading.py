@@ -13,6 +13,7 @@ from agent.speaker import Speaker
 from memory.facts import Facts
 
 if TYPE_CHECKING:
+    from memory.documents.learning import Documents
     from memory.embedder import Embedder
     from memory.recall import Recall
     from policies.base_models import BaseSpec
@@ -38,6 +39,7 @@ class Loading(Speaker):
         self.facts = Facts(self.db)
         self._embedder = embedder
         self._recall: Recall | None = None
+        self._documents: Documents | None = None
         self._host: Any = None
         self._warming = threading.Lock()
 
@@ -77,6 +79,20 @@ class Loading(Speaker):
         return self._recall
 
     @property
+    def documents(self) -> Documents:
+        """Learned documents. Opens no index and loads no embedder before there is something to find."""
+        if self._documents is None:
+            from memory.documents.learning import Documents
+            from memory.documents.search import PassageSearch
+            from memory.documents.store import DocumentStore
+            from memory.vector_index import VectorIndex
+
+            store = DocumentStore(self.db)
+            index = VectorIndex(self.home / "index", self.embedder, kind="passage")
+            self._documents = Documents(store, PassageSearch(store, index), self.home)
+        return self._documents
+
+    @property
     def host(self) -> Any:
         if self._host is None:
             from agent.model_host import ModelHost
@@ -102,7 +118,10 @@ class Loading(Speaker):
                 say(0.7, "opening the memories")
                 recall = self.recall
                 # A single question on an empty home needs no index; the chat may need it any moment.
-                if not self.in_process or self.facts.count():
+                known = self.documents.store.state()[0]
+                if known:
+                    self.documents.passages.sync()
+                if not self.in_process or known or self.facts.count():
                     recall.sync()
                     say(0.85, "loading the embedder")
                     self.embedder.embed(["ready"])
@@ -166,4 +185,6 @@ class Loading(Speaker):
             self._host.close()
         if self._recall is not None:
             self._recall.index.close()
+        if self._documents is not None:
+            self._documents.passages.index.close()
         self.db.close()

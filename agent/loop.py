@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent import extraction, noting, prompt
 from agent.best_of import BestOf
 from agent.blind import Blind
+from agent.documents import passages_for
 from agent.events import (
     Event,
     Notice,
@@ -30,7 +31,7 @@ from agent.layout import Layout
 from agent.tools import Permission, ToolContext, ToolError, execute
 from agent.turn import Drawn, Turn, broken, lines_for, tools_for
 from memory.errors import AttuneError
-from memory.records import Generation, Message, Recalled
+from memory.records import Generation, Message, Passage, Recalled
 from policies.policy import Generated, Policy, SamplingParams, TokenChunk
 from policies.tool_calls import ToolCallFilter
 
@@ -87,10 +88,9 @@ class Loop:
             raise AttuneError("This reply answers nothing, so it cannot be made again.")
         path = journal.path(reply.parent_id)
         source = next(message for message in reversed(path) if message.role == "user")
+        shown = list(old.recalled), list(old.passages)
         return self._guarded(
-            self._answer(
-                path[-1], source, cancel, sampling, bool(old.recalled) or None, None, list(old.recalled)
-            )
+            self._answer(path[-1], source, cancel, sampling, any(shown) or None, None, shown)
         )
 
     def edit_user(
@@ -160,7 +160,7 @@ class Loop:
         sampling: SamplingParams | None,
         use_memory: bool | None,
         use_card: bool | None,
-        recalled: list[Recalled] | None = None,
+        shown: tuple[list[Recalled], list[Passage]] | None = None,
         back_to: tuple[str | None] | None = None,
         blind: bool | None = False,
         heard: bool = False,
@@ -178,10 +178,13 @@ class Loop:
             policy = runtime.policy
             for text in runtime.take_notices():
                 yield Notice(text)
-            if recalled is None:
+            if shown is not None:
+                recalled, passages = shown
+            else:
                 recalled = self._recalled(policy, source.content, new) if with_memory else []
-                runtime.journal.set_sent(source.id, prompt.with_memories(source.content, recalled))
-            yield RecallDone(tuple(recalled))
+                passages = passages_for(runtime, policy, source.content, recalled) if with_memory else []
+                runtime.journal.set_sent(source.id, prompt.with_memories(source.content, recalled, passages))
+            yield RecallDone(tuple(recalled), tuple(passages))
             yield from noting.questions(runtime, recalled)
             sides = self._blind.sides(policy, source, blind)
             # a style that is only tried asks for a thumb, and two replies ask for a choice
@@ -197,6 +200,7 @@ class Loop:
                 use_memory=with_memory,
                 tools=tools_for(policy),
                 recalled=recalled,
+                passages=passages,
                 leaf=leaf,
                 back_to=back_to,
                 sides=sides,

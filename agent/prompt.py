@@ -15,7 +15,7 @@ from typing import Any
 from agent.turn_sizes import TurnSizes
 from memory.card_texts import card_block
 from memory.errors import AttuneError
-from memory.records import Message, Recalled
+from memory.records import Message, Passage, Recalled
 
 PERSONA = "You are Attune, a personal agent."
 
@@ -50,10 +50,13 @@ def system_text(card_lines: Sequence[str]) -> str:
     return PERSONA + card_block(card_lines)
 
 
-def with_memories(text: str, recalled: Sequence[Recalled]) -> str:
-    if not recalled:
+def with_memories(text: str, recalled: Sequence[Recalled], passages: Sequence[Passage] = ()) -> str:
+    """`text` below what is known about it: memories, then passages of documents, each with its marker."""
+    if not (recalled or passages):
         return text
-    lines = "\n".join(f"- {' '.join(memory.text.split())}" for memory in recalled)
+    shown = [memory.text for memory in recalled]
+    shown += [f"[{number}] {passage.text}" for number, passage in enumerate(passages, 1)]
+    lines = "\n".join(f"- {' '.join(line.split())}" for line in shown)
     return f"<memories>\n{lines}\n</memories>\n\n{text}"
 
 

@@ -7,6 +7,7 @@ What a face uses (none of it needs a model to be loaded unless it says so):
     runtime.ready               True when a reply can be spoken
     runtime.loop                agent.loop.Loop: turn(), regenerate(), edit_user() -> Iterator[Event]
     runtime.journal / .facts / .recall / .card / .registry      the rooms of memory and policies
+    runtime.documents           Documents: learn(paths), forget(path), passages.search(text)
     runtime.rate(reply_id, value, why=None)   -> Feedback   value +1, -1, or 0 to take it back
     runtime.edit_reply(reply_id, text)        -> Feedback   the owner's better version
     runtime.pick(reply_id, other_id)          -> Feedback   this one is better than its sibling

@@ -10,7 +10,7 @@ from agent import prompt
 from agent.tools import TOOLS
 from memory.card_texts import CARD_TEXTS
 from memory.preferences import PreferenceCard
-from memory.records import Generation, Message, Recalled
+from memory.records import Generation, Message, Passage, Recalled
 from policies.policy import Generated, Policy, Renders, SamplingParams, Side
 from policies.tool_calls import ToolCallFilter
 
@@ -29,6 +29,7 @@ class Turn:
     use_memory: bool
     tools: tuple[dict[str, Any], ...]
     recalled: list[Recalled] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
     leaf: Message | None = None
     # Where the conversation goes back to when the new message of this turn is too long to be answered;
     # (None,) is its very beginning, None means that there is no new message (regenerate).
@@ -64,6 +65,7 @@ class Turn:
                 **({"best_of": self.drawn} if self.drawn > 1 else {}),
             },
             recalled=tuple(self.recalled),
+            passages=tuple(self.passages),
             card_lines=self.card_lines,
             trial=self.trial,
             tools=self.tools,

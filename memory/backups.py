@@ -26,28 +26,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memory.errors import AttuneError, DamagedDatabase, DatabaseError
-from memory.files import delete, locked, sync
+from memory.copying import NoBackup, erasures_in, faults_of, in_steps
+from memory.errors import AttuneError, DamagedDatabase
+from memory.files import GONE, delete, delete_folder, locked, sync
 from memory.sentences import translated, writing
 
 if TYPE_CHECKING:
     from memory.database import Database
 
+__all__ = ["Backup", "Backups", "NoBackup", "erasures_in", "faults_of", "kept", "stamp"]
+
 NAME = re.compile(r"attune-(\d{8}-\d{6})-(\d{6})-(\d+)\.db")
 HIDDEN = ".making-"
+# Folders in which a damaged database is put together (restore.py).
+WORK = "restoring-"
 # An empty file with this name asks the next start for a full check, however long that takes.
 SUSPECT = "suspect"
 DAY, WEEK = 86_400.0, 7 * 86_400.0
 NEWEST, DAYS, WEEKS = 3, 7, 4
-# 4 MB at a time: a writer waits for one such step at most, a millisecond or two.
-STEP_PAGES = 1_024
-# After so many pages copied in vain, for each page there is, the rest is copied in one step.
-PATIENCE = 3
 SPARE_BYTES = 50_000_000
-
-
-class NoBackup(DatabaseError):
-    """No copy was made, and nothing else changed; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +141,18 @@ class Backups:
         return self._delete(one.path for one in there if one.made_at not in keep)
 
     def sweep(self, erasures: int) -> list[Path]:
-        """Delete copies that hold what was forgotten since, and what was set aside: what was deleted.
+        """Delete the copies, and what was set aside, from before the last of so many erasures, and what dead
+        processes left half made or half deleted: what was deleted.
 
-        Nothing is done while the newest copies are as new as the last erasure. Raises DatabaseError.
+        Call it with the database open: then nobody restores it. Raises DatabaseError.
         """
+        try:
+            with locked(self.folder, alone=True, seconds=0.0):
+                self._sweep_hidden()
+        except TimeoutError:
+            pass  # a copy is being made, which has swept, and which looks for erasures itself
+        except FileNotFoundError:
+            return []
         stale = [one.path for one in self.all() if one.erasures < erasures]
         marks = [one for one in self._files() if _set_aside_at(one) is not None]
         stale += [one for one in marks if (_set_aside_at(one) or 0) < erasures]
@@ -156,6 +161,7 @@ class Backups:
     def forget_all(self) -> list[Path]:
         """Delete every copy, the files of a damaged database that were set aside, and all else in the
         folder; what was deleted. Raises DatabaseError. The next idle moment makes a new copy."""
+        self._sweep_work()
         return self._delete(self._files())
 
     def set_aside(self) -> list[Path]:
@@ -190,8 +196,14 @@ class Backups:
         return gone
 
     def _sweep_hidden(self) -> None:
-        """What a process that died left half made; the lock says that nobody is at it."""
-        self._delete(path for path in self._files() if path.name.startswith(HIDDEN))
+        """What a process that died left half made or half deleted; the lock says that nobody is at it."""
+        self._delete(path for path in self._files() if path.name.startswith((HIDDEN, GONE)))
+        self._sweep_work()
+
+    def _sweep_work(self) -> None:
+        with writing(self.home):
+            for path in self.folder.glob(f"{WORK}*"):
+                delete_folder(path)
 
     def _room_for(self, size: int) -> None:
         with writing(self.home):
@@ -201,30 +213,6 @@ class Backups:
                 f"The disk that holds {self.home} is too full for a backup "
                 f"({(size + SPARE_BYTES) / 1e6:.0f} MB are needed); free some space."
             )
-
-
-def in_steps(source: sqlite3.Connection, target: sqlite3.Connection, cancelled: Callable[[], bool]) -> None:
-    """SQLite's online backup (sqlite.org/backup.html), a few pages at a time. Raises NoBackup if stopped."""
-    copied, before = 0, -1
-
-    def after_step(status: int, remaining: int, total: int) -> None:
-        nonlocal copied, before
-        if cancelled():
-            raise NoBackup("The backup was stopped; the next idle moment makes it.")
-        copied += STEP_PAGES
-        if remaining > before >= 0 and copied > PATIENCE * total:
-            raise _Restless
-        before = remaining
-
-    try:
-        source.backup(target, pages=STEP_PAGES, progress=after_step)
-    except _Restless:
-        # Somebody writes all the time. One step reads one state of the file; writers do not wait for it.
-        source.backup(target)
-
-
-class _Restless(Exception):
-    """The copy was begun anew too often."""
 
 
 def kept(times: Iterable[float], now: float) -> set[float]:
@@ -237,26 +225,6 @@ def kept(times: Iterable[float], now: float) -> set[float]:
             latest.setdefault(int(at // length), at)
         keep |= {at for span, at in latest.items() if span > int(now // length) - count}
     return keep
-
-
-def faults_of(path: Path) -> list[str]:
-    """What SQLite finds wrong with a copy, in full; [] when it is sound and holds Attune's tables."""
-    try:
-        # immutable: nobody writes to a copy, and reading it must leave no file beside it
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as copy:
-            found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(5)")]
-            copy.execute("SELECT name FROM migration").fetchall()
-    except sqlite3.Error as error:
-        return [str(error)]
-    return [] if found == ["ok"] else found
-
-
-def erasures_in(connection: sqlite3.Connection) -> int:
-    """How often something was erased for good; 0 in a database from before that was counted."""
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'erasures'").fetchone() is None:
-        return 0
-    row = connection.execute("SELECT count FROM erasures").fetchone()
-    return int(row[0]) if row else 0
 
 
 def stamp(at: float) -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 POLL_SECONDS = 0.02
+GONE = ".gone-"
 # what a file system says that has no such locks; the home is used without them then
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -36,20 +37,35 @@ def overwrite(path: Path) -> None:
 
 
 def delete(path: Path) -> bool:
-    """Overwrite and unlink a file; False when it was gone already. A hard link is only unlinked: the
-    content is still in use under its other name. Raises OSError."""
+    """Overwrite and unlink a file; False when it was gone already. Raises OSError.
+
+    It loses its name first, so that whoever dies here leaves no file of zeros under it, but a hidden one
+    that begins with GONE. A hard link is only unlinked: the content is in use under its other name.
+    """
+    going = path if path.name.startswith(GONE) else path.with_name(f"{GONE}{path.name}")
     try:
-        if path.stat().st_nlink == 1:
+        path.replace(going)
+        if going.stat().st_nlink == 1:
             try:
-                overwrite(path)
-            except OSError as error:
-                # a full or broken disk must not keep what was forgotten
-                if isinstance(error, FileNotFoundError):
-                    raise
-        path.unlink()
+                overwrite(going)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                pass  # a full or broken disk must not keep what was forgotten
+        going.unlink()
     except FileNotFoundError:
         return False
     return True
+
+
+def delete_folder(path: Path) -> None:
+    """Overwrite and delete a folder of plain files; one that is gone is fine. Raises OSError."""
+    try:
+        for inner in list(path.iterdir()):
+            delete(inner)
+        path.rmdir()
+    except FileNotFoundError:
+        return
 
 
 def link(source: Path, target: Path) -> None:

@@ -66,6 +66,26 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a learned document as it was shown to the model, and where it stands in it.
+
+    `ids` are its neighbouring rows, `begin` and `end` characters of the document's text, `place` is such as
+    "page 3" or "lines 12\u20134". `parts` adds up to the score it was ranked by.
+    """
+
+    ids: tuple[int, ...]
+    document_id: str
+    path: str
+    place: str
+    text: str
+    score: float
+    parts: dict[str, float] = field(default_factory=dict)
+    heading: str = ""
+    begin: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """How a reply came about: enough to train on it and to explain it.
 
@@ -83,6 +103,7 @@ class Generation:
     completion_ids: tuple[int, ...]
     sampling: dict[str, Any]
     recalled: tuple[Recalled, ...] = ()
+    passages: tuple[Passage, ...] = ()
     card_lines: tuple[str, ...] = ()
     trial: str | None = None
     tools: tuple[dict[str, Any], ...] = ()

@@ -14,18 +14,18 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from memory.backups import Backup, Backups, erasures_in, faults_of, in_steps, stamp
+from memory.backups import WORK, Backup, Backups, stamp
+from memory.copying import erasures_in, faults_of, in_steps
 from memory.damaged_file import copy_readable, lend_schema, open_damaged
 from memory.database import Database, hold, open_home
 from memory.errors import NothingToRestore
-from memory.files import delete, link, sync
+from memory.files import delete_folder, link, sync
 from memory.salvage import WORDS, Salvaged, copy_schema, merge
 from memory.sentences import translated, writing
 from memory.soundness import looks_wrong
 from memory.swap import alone, finish_swap, swap
 
 SIDES = ("", "-wal")
-WORK = "restoring-"
 
 
 def open_safely(home: Path, seconds: float = 0.3) -> tuple[Database, list[str]]:
@@ -71,9 +71,7 @@ def restore(home: Path) -> str:
                 (work / "new.db").rename(backups.folder / f"restored-{label}")
                 sync(backups.folder)
         finally:
-            for path in work.iterdir():
-                delete(path)
-            work.rmdir()
+            delete_folder(work)
         swap(home)
         backups.clear_suspicion()
     return _sentence(backups.folder / f"damaged-{label}", backup, found)
@@ -114,12 +112,12 @@ def _put_together(database: Path, backups: Backups, work: Path) -> tuple[Backup 
     found = Salvaged(unsure=True)
     with closing(sqlite3.connect(new, isolation_level=None)) as target:
         target.execute("PRAGMA synchronous = OFF")
-        readable = open_damaged(old)
-        if readable is not None:
-            with closing(readable):
-                if backup is None and not copy_schema(readable, target):
+        damaged = open_damaged(old)
+        if damaged is not None:
+            with closing(damaged):
+                if backup is None and not copy_schema(damaged, target):
                     Database(new).close()
-                found = merge(readable, target)
+                found = merge(damaged, target)
     if backup is None and not _holds_something(new):
         raise NothingToRestore(database)
     Database(new).close()  # with what a newer Attune added to the tables

@@ -118,6 +118,8 @@ def _asked(sentence: str) -> str | None:
     found = _ASKED.match(sentence)
     if found is None or sentence.rstrip().endswith("?"):
         return None
+    if re.search(r"\bremember, .*\byou", sentence, re.IGNORECASE):
+        return None  # "Remember, I'm here if you need to chat" is said to the other one
     what = found["what"].strip(' .!"')
     # "Remember to ..." and "remember the ..." without a verb ask for something else
     elsewhere = re.match(

@@ -144,7 +144,9 @@ def _step(command: Sequence[str], order: dict[str, Any], tell: Progress, stop: S
         if child.returncode or result is None:
             errors.seek(0)
             last = errors.read().strip().splitlines()[-1:]
-            raise BenchError(f"A step of the bench ended early: {' '.join(last) or 'no message'}")
+            raise BenchError(
+                f"A step of the bench ended with code {child.returncode}: {' '.join(last) or 'no message'}"
+            )
         return result
 
 

@@ -55,9 +55,10 @@ def _chat(state: State) -> None:
 
 
 def _add_commands() -> None:
-    from agent.cli import ask, bench, card, feedback, forget, keep, memory, policy, train
+    from agent.cli import ask, bench, card, feedback, forget, keep, learn, memory, policy, train
 
     app.command(name="ask")(ask.ask)
+    app.command(name="learn")(learn.learn)
     app.command(name="rate")(feedback.rate)
     app.command(name="train")(train.train)
     policy.app.command(name="delete")(forget.delete)

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,6 +82,7 @@ def answer(runtime: Runtime, text: str, sampling: SamplingParams, show: bool = F
 
     Raises AttuneError with the sentence of a turn that failed, KeyboardInterrupt after a cancelled one.
     """
+    from agent.documents import sources, sources_line
     from agent.events import Notice, ReplyDone, TextDelta, ToolFinished, TurnFailed
     from agent.tui.plain import clean
 
@@ -123,6 +125,8 @@ def answer(runtime: Runtime, text: str, sampling: SamplingParams, show: bool = F
     if done is None or cancel.is_set():
         raise KeyboardInterrupt
     generation = done.generation
+    if show and generation.passages:
+        note(shown(sources_line(generation.passages)))
     return {
         "reply_id": done.message.id,
         "text": done.message.content,
@@ -131,6 +135,7 @@ def answer(runtime: Runtime, text: str, sampling: SamplingParams, show: bool = F
             {"memory_id": memory.memory_id, "text": memory.text, "score": round(memory.score, 4)}
             for memory in generation.recalled
         ],
+        "sources": [asdict(source) for source in sources(generation.passages)],
         "tools": tools,
         "usage": {
             "prompt_tokens": len(generation.prompt_ids),

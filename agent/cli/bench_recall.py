@@ -29,16 +29,24 @@ def register(app: typer.Typer, measure: Measure) -> None:
             list[str] | None,
             typer.Option(metavar="PART", help="With --locomo: leave a part of the score out of the order."),
         ] = None,
+        documents: Annotated[
+            Path | None,
+            typer.Option(metavar="FOLDER", help="Passages from documents, beside a plain splitter."),
+        ] = None,
         scale: Annotated[
             str | None,
             typer.Option(metavar="SIZES", help="Speed at these numbers of memories: 1000,10000,100000."),
         ] = None,
     ) -> None:
         """Whether what is looked for is found, and how soon."""
-        if (locomo is None) == (scale is None):
-            raise typer.BadParameter("Name one thing to measure: --locomo FOLDER or --scale SIZES.")
+        if sum(wanted is not None for wanted in (locomo, documents, scale)) != 1:
+            raise typer.BadParameter(
+                "Name one thing to measure: --locomo FOLDER, --documents FOLDER or --scale SIZES."
+            )
         if locomo is not None:
             _conversations(locomo, without or (), measure, as_json)
+        elif documents is not None:
+            _documents(documents, measure, as_json)
         elif scale is not None:
             _scale(scale, quick, measure, as_json)
 
@@ -52,6 +60,13 @@ def _conversations(folder: Path, without: Sequence[str], measure: Measure, as_js
         return bench.run(folder, load_embedder(), progress, cancelled, without)
 
     measure(work, as_table, as_json)
+
+
+def _documents(folder: Path, measure: Measure, as_json: bool) -> None:
+    from agent.benches import recall_documents as bench
+    from env.bench.recall_documents import as_table
+
+    measure(lambda progress, cancelled: bench.measure(folder, progress, cancelled), as_table, as_json)
 
 
 def _scale(sizes: str, quick: bool, measure: Measure, as_json: bool) -> None:

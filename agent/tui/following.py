@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.commands import CommandContext, CommandResult, run
 from agent.tui.choosing import FIRST
+from agent.tui.plain import bar
 from agent.tui.widgets.reply import ReplyView
 from memory.errors import AttuneError
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 # Which reply is meant is open while there are two.
 ON_A_REPLY = {"/why", "/good", "/bad", "/edit", "/regenerate", "/pick", "/copy"}
+LONG = {"/learn"}
 SCREENS = {"sessions", "memory", "policy", "card", "help"}
 
 
@@ -24,6 +28,16 @@ class Following:
 
     def __init__(self, chat: ChatScreen) -> None:
         self.chat = chat
+        self._stop: threading.Event | None = None  # of the command that takes a while, if one runs
+
+    @property
+    def busy(self) -> bool:
+        return self._stop is not None
+
+    def stop(self) -> None:
+        """Ask the command that takes a while to end."""
+        if self._stop is not None:
+            self._stop.set()
 
     def run(self, line: str) -> None:
         """Run `line` beside the screen; what goes wrong is one sentence."""
@@ -40,13 +54,35 @@ class Following:
             raise AttuneError(FIRST)
         view = chat.transcript.newest
         before = await chat.rating.snapshot(view.reply_id) if view and view.reply_id else None
-        context = CommandContext(chat.conversation_id, view.reply_id if view else None)
-        result = await asyncio.to_thread(run, chat.runtime, line, context)
+        here, focused = chat.conversation_id, view.reply_id if view else None
+        if line.split()[0] in LONG:
+            result = await self._long(line, CommandContext(here, focused))
+        else:
+            result = await asyncio.to_thread(run, chat.runtime, line, CommandContext(here, focused))
         rated = self._view(result.argument) if result.action in ("rated", "picked") else None
         if rated is not None and before is not None:
             await chat.rating.show(rated, before)
         else:
             await self._follow(result)
+
+    async def _long(self, line: str, context: CommandContext) -> CommandResult:
+        """Run a command that takes a while: its progress stands on the prompt's border, and Esc stops it."""
+        if self._stop is not None:
+            raise AttuneError("A command is at work already; stop it with Esc first.")
+        chat, stop = self.chat, threading.Event()
+        self._stop = stop
+
+        def told(share: float, what: str) -> None:
+            if not stop.is_set():  # a screen that is being left draws nothing any more
+                chat.app.call_from_thread(chat.doing, f"{bar(share, 12)} {share:.0%} {what} \u00b7 Esc stops")
+
+        try:
+            context = replace(context, progress=told, cancelled=stop.is_set)
+            return await asyncio.to_thread(run, chat.runtime, line, context)
+        finally:
+            stop.set()  # when the screen is left this task is cancelled, and its thread must not go on
+            self._stop = None
+            chat.doing("")
 
     def _view(self, reply_id: str) -> ReplyView | None:
         return next((view for view in self.chat.transcript.replies if view.reply_id == reply_id), None)

@@ -2,7 +2,8 @@
 
 The child works on a home and ends by itself. It speaks JSON lines on stdout, flushed one by one:
 
-    {"phase": "train"}                                   from here on it does this, until the next phase
+    {"phase": "train", "at": …}                          from here on it does this, until the next phase
+                                                         ("at": time.monotonic(), if it says so)
     {"ack": "message", "id": …, "content": …}            printed only after the thing is durable
     {"ack": "rating", "id": …, "reply_id": …, "value": …}
     {"ack": …, …}                                        anything else that an audit knows how to check
@@ -33,7 +34,7 @@ from env.bench.errors import BenchCancelled, BenchError
 Audit = Callable[[Path, Sequence[Ack]], list[str]]
 Progress = Callable[[float, str], None]
 # A home is left for a fresh one after so many kills: the ledger grows with each life, and training with it.
-KILLS_A_HOME = 50
+KILLS_A_HOME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def run_all(
                     some,
                     seed + len(reports),
                     timeout,
-                    partial(_within, tell, done / kills, some / kills),
+                    partial(_told, tell, done / kills, some / kills),
                     cancelled,
                     alone=family.alone,
                 )
@@ -100,9 +101,8 @@ def run_all(
     }
 
 
-def _within(tell: Progress, start: float, size: float, share: float, text: str) -> None:
-    """Progress of a part that begins at `start` and is `size` of the whole."""
-    tell(start + share * size, text)
+def _told(tell: Progress, done: float, mine: float, share: float, text: str) -> None:
+    tell(done + mine * share, text)
 
 
 def run(

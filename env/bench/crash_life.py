@@ -215,7 +215,7 @@ def _live(begin: Begin, only: str | None, errors: IO[bytes], timeout: float, mom
             elif "ack" in said or "about" in said:
                 life.acks.append(said)
             elif "phase" in said:
-                phases.append((str(said["phase"]), time.monotonic()))
+                phases.append((str(said["phase"]), float(said.get("at", time.monotonic()))))
         if not killed:  # it closed its output, and is about to end by itself
             code = child.wait(SETTLE_SECONDS)
             late = code is None

@@ -138,6 +138,9 @@ def test_the_command_line_keeps_owners_apart(attune: Attune, home: Path) -> None
     ]
     assert attune("memory", "list", "--json").json["memories"] == []
     assert owners(home) == ["ann", "bob"]
+    (home / "config.toml").write_text('owner = "bob"\n')
+    assert [one["text"] for one in attune("memory", "list", "--json").json["memories"]] == ["I live in Oslo."]
+    (home / "config.toml").unlink()
     attune("forget", "--everything", "--yes", "--owner", "bob")
     assert attune("memory", "list", "--json", "--owner", "bob").json["memories"] == []
     assert len(attune("memory", "list", "--json", "--owner", "ann").json["memories"]) == 1

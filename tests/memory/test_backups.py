@@ -211,6 +211,36 @@ def test_what_a_killed_copy_left_is_swept(db: Database, journal: Journal, home: 
     assert list((home / "backups").iterdir()) == [made.path]
 
 
+def test_who_dies_while_it_deletes_leaves_no_file_that_looks_like_a_backup(
+    db: Database, facts: Facts, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = facts.remember("My cat is called Quixote.")
+    Backups(home).make(db)
+
+    def die(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("overwrite", "Path.unlink"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"memory.files.{name}", die)
+            with pytest.raises(KeyboardInterrupt):
+                Backups(home).forget_all()
+        assert Backups(home).all() == []
+    facts.forget(memory.id)
+    assert list((home / "backups").iterdir()) == []
+
+
+def test_a_restoration_that_died_leaves_no_copy_to_what_is_forgotten(
+    db: Database, facts: Facts, home: Path
+) -> None:
+    memory = facts.remember("My cat is called Quixote.")
+    work = home / "backups" / "restoring-20251121-140312-000000"
+    work.mkdir()
+    (work / "old.db").write_bytes(b"Quixote")
+    facts.forget(memory.id)
+    assert not work.exists()
+
+
 def test_two_processes_do_not_copy_at_once(db: Database, journal: Journal, home: Path) -> None:
     talk(journal, "tea")
     met: list[str] = []

@@ -44,6 +44,8 @@ def texts(facts: Facts) -> set[str]:
         ("My dog is so excited today.", []),
         ("If I lived in Ghent I would cycle.", []),
         ("Remember, every step counts.", []),
+        ("Remember, I'm always here if you need to chat.", []),
+        ("Remember, I am allergic to nuts.", ["I am allergic to nuts."]),
         ("That's awesome, Melanie! Family moments like that are so special.", []),
     ],
 )

@@ -73,6 +73,7 @@ class ChatScreen(Screen[None]):
         await self._afresh()
 
     async def on_unmount(self) -> None:
+        self.following.stop()
         await self.talking.leave()
 
     @property
@@ -189,6 +190,8 @@ class ChatScreen(Screen[None]):
     async def action_escape(self) -> None:
         if self.talking.busy:
             await self.talking.stop()
+        elif self.following.busy:
+            self.following.stop()
         elif self.focused is self.prompt:
             self._to_replies()
         else:

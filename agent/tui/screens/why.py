@@ -69,6 +69,8 @@ class WhyScreen(Screen[None]):
         made = why.generation
         parts = [("The reply", _reply(why), False)]
         parts.append(("Memories it was shown", _memories(made), False))
+        if made.passages:
+            parts.append(("Passages of documents it was shown", _passages(made), False))
         parts.append(("Card lines it was shown, with today's evidence", _card(made, why.card), False))
         adapter = self._adapter(made.adapter)
         parts.append(("Adapter", _adapter_text(made, adapter), False))
@@ -115,6 +117,17 @@ def _memories(made: Generation) -> str:
         if said := explained(one):
             lines.append(f"                {said}")
     return "\n".join(lines) or "None: nothing that it remembers seemed to matter."
+
+
+def _passages(made: Generation) -> str:
+    lines = []
+    for number, one in enumerate(made.passages, 1):
+        parts = ", ".join(f"{name} {value:.2f}" for name, value in one.parts.items())
+        lines.append(f"[{number}] {clean(one.path)}, {one.place}")
+        lines.append(f"{one.score:5.2f} {bar(one.score, 8)}  {one_line(one.text, 200)}")
+        if parts:
+            lines.append(f"                {parts}")
+    return "\n".join(lines)
 
 
 def _card(made: Generation, today: tuple[CardLine, ...]) -> str:

@@ -7,6 +7,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Click
 from textual.widgets import Static
 
+from agent.documents import sources_line
 from agent.tui import keys
 from agent.tui.plain import clean, one_line
 from agent.tui.widgets.markdown import ReplyText
@@ -48,6 +49,7 @@ class ReplyView(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         yield self.body
+        yield Static("", markup=False, classes="sources")
         with Horizontal(classes="marks"):
             yield Mark("", "rate", 1, "good")
             yield Mark("", "rate", -1, "bad")
@@ -93,6 +95,9 @@ class ReplyView(Vertical, can_focus=True):
         self._draw()
 
     def _draw(self) -> None:
+        cited = clean(sources_line(self.generation.passages)) if self.generation else ""
+        self.query_one(".sources", Static).update(cited)
+        self.query_one(".sources").display = bool(cited)
         marks = self.query_one(".marks")
         marks.display = self.message is not None
         if self.message is None:

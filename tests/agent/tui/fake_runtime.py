@@ -33,7 +33,7 @@ from memory.errors import AttuneError
 from memory.facts import Facts
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
-from memory.records import Adapter, Feedback, Generation, Message, Recalled
+from memory.records import Adapter, Feedback, Generation, Message, Passage, Recalled
 from policies.adapters import AdapterRegistry
 
 NOW = 1_795_270_000.0  # 21 November 2026, for whatever shows a date
@@ -164,6 +164,7 @@ class ScriptedLoop:
             completion_ids=tuple(range(9)),
             sampling={"temperature": 0.7, "top_p": 0.95},
             recalled=tuple(self.runtime.shown),
+            passages=tuple(self.runtime.passages),
             card_lines=tuple(self.runtime.card.active_lines()),
             finish_reason="stop" if finish == "tool" else finish,
             first_token_ms=52.0,
@@ -184,6 +185,8 @@ class FakeRuntime:
         self.registry = AdapterRegistry(self.db, home)
         self.replies = list(replies or [])
         self.shown: list[Recalled] = []
+        self.passages: list[Passage] = []
+        self.documents: Any = None  # a test that learns puts its own here
         self.adapter: str | None = None
         self.context_used = 0
         self.news: list[UpdateNews] = []

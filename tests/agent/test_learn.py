@@ -1,0 +1,137 @@
+"""`attune learn` and /learn, and how passages reach a reply, its footer and Why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent import commands
+from agent.commands import CommandContext
+from agent.documents import sources_line
+from agent.events import RecallDone, ReplyDone
+from agent.runtime import Runtime
+from memory.errors import AttuneError
+from memory.records import Passage
+from tests.agent.command_line import Attune
+
+BOAT = "The blue boat lies in the harbour of Lindau."
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    folder = tmp_path / "my notes"
+    folder.mkdir()
+    (folder / "boat.md").write_text(f"# Boat\n\n{BOAT}\n")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4")
+    return folder
+
+
+def done(runtime: Runtime, text: str) -> ReplyDone:
+    [end] = [event for event in runtime.loop.turn(text) if isinstance(event, ReplyDone)]
+    return end
+
+
+def test_a_reply_is_shown_passages_and_cites_them(make_runtime: Callable[..., Runtime], notes: Path) -> None:
+    runtime = make_runtime("In Lindau.")
+    said = commands.run(runtime, f"/learn '{notes}'", CommandContext())
+    assert "1 learned" in said.text
+    assert "broken.pdf" in said.text
+    events = list(runtime.loop.turn("Where does the blue boat lie?"))
+    [recalled] = [event for event in events if isinstance(event, RecallDone)]
+    assert [one.text for one in recalled.passages] == [BOAT]
+    [end] = [event for event in events if isinstance(event, ReplyDone)]
+    assert end.generation.messages[-1]["content"] == (
+        f"<memories>\n- [1] {BOAT}\n</memories>\n\nWhere does the blue boat lie?"
+    )
+    assert sources_line(end.generation.passages) == "Sources: [1] boat.md, line 3"
+    why = runtime.why(end.message.id).generation
+    assert (Path(why.passages[0].path), why.passages[0].place) == (notes / "boat.md", "line 3")
+    assert why.passages == end.generation.passages
+
+
+def test_a_reply_made_again_is_shown_the_same_passages(
+    make_runtime: Callable[..., Runtime], notes: Path
+) -> None:
+    runtime = make_runtime("In Lindau.", "By the lake.")
+    runtime.documents.learn([notes])
+    first = done(runtime, "Where does the blue boat lie?")
+    [again] = [event for event in runtime.loop.regenerate(first.message.id) if isinstance(event, ReplyDone)]
+    assert again.generation.passages == first.generation.passages != ()
+
+
+def test_memories_come_first_and_share_the_budget(make_runtime: Callable[..., Runtime], notes: Path) -> None:
+    runtime = make_runtime("In Lindau.")
+    runtime.documents.learn([notes])
+    runtime.recall.remember("The blue boat is called Marta.")
+    sent = done(runtime, "Where does the blue boat lie?").generation.messages[-1]["content"]
+    assert sent.startswith(f"<memories>\n- The blue boat is called Marta.\n- [1] {BOAT}\n")
+
+
+def test_a_small_context_gets_no_passages_beyond_its_share(
+    make_runtime: Callable[..., Runtime], notes: Path
+) -> None:
+    runtime = make_runtime("Hello.", context_length=40)
+    runtime.documents.learn([notes])
+    assert done(runtime, "Where does the blue boat lie?").generation.passages == ()
+
+
+def test_without_memory_nothing_is_shown(make_runtime: Callable[..., Runtime], notes: Path) -> None:
+    runtime = make_runtime("Hello.", memory=False)
+    runtime.documents.learn([notes])
+    assert done(runtime, "Where does the blue boat lie?").generation.passages == ()
+
+
+def test_the_slash_command_lists_and_forgets(make_runtime: Callable[..., Runtime], notes: Path) -> None:
+    runtime = make_runtime("Hello.")
+    assert "Nothing was learned yet" in commands.run(runtime, "/learn", CommandContext()).text
+    told: list[float] = []
+    context = CommandContext(progress=lambda share, what: told.append(share), cancelled=lambda: False)
+    commands.run(runtime, f'/learn "{notes}"', context)
+    assert told
+    assert "boat.md" in commands.run(runtime, "/learn list", CommandContext()).text
+    assert "boat.md" in commands.run(runtime, f"/learn forget '{notes}'", CommandContext()).text
+    assert runtime.documents.store.all() == []
+    for line in ("/learn forget", "/learn 'open", "/learn forget a b", f"/learn '{notes}/missing.md'"):
+        with pytest.raises(AttuneError):
+            commands.run(runtime, line, CommandContext())
+
+
+def test_a_command_that_is_stopped_says_so(make_runtime: Callable[..., Runtime], notes: Path) -> None:
+    runtime = make_runtime("Hello.")
+    said = commands.run(runtime, f"/learn '{notes}'", CommandContext(cancelled=lambda: True))
+    assert "stopped" in said.text
+    assert runtime.documents.store.all() == []
+
+
+def test_files_of_one_name_are_cited_by_their_paths() -> None:
+    one, two = (Passage((n,), f"d{n}", f"/{n}/notes.md", "page 2", "x", 0.5) for n in (1, 2))
+    assert sources_line([one, two]) == "Sources: [1] /1/notes.md, page 2 \u00b7 [2] /2/notes.md, page 2"
+    assert sources_line([one, one]) == "Sources: [1] notes.md, page 2 \u00b7 [2] notes.md, page 2"
+    assert sources_line([]) == ""
+
+
+def test_the_command_line_learns_lists_asks_and_forgets(attune: Attune, notes: Path) -> None:
+    report = attune("learn", str(notes), "--json").json
+    assert [Path(path).name for path in report["added"]] == ["boat.md"]
+    assert [Path(one["path"]).name for one in report["skipped"]] == ["broken.pdf"]
+    assert attune("learn", str(notes), "--json").json["unchanged"] == report["added"]
+    [document] = attune("learn", "--list", "--json").json["documents"]
+    assert (document["passages"], document["format"]) == (1, "text")
+    reply = attune("ask", "Where does the blue boat lie?", "--json").json
+    [source] = reply["sources"]
+    assert (source["marker"], Path(source["path"]).name, source["place"]) == (1, "boat.md", "line 3")
+    shown = attune("ask", "Where does the blue boat lie?")
+    assert "Sources: [1] boat.md, line 3" in shown.err
+    assert attune("learn", "--forget", str(notes), "--json").json == {"forgotten": report["added"]}
+    assert attune("ask", "Where does the blue boat lie?", "--json").json["sources"] == []
+
+
+def test_a_file_alone_that_cannot_be_read_is_an_error(attune: Attune, notes: Path) -> None:
+    result = attune("learn", str(notes / "broken.pdf"))
+    assert result.code == 1
+    assert "broken" in result.out
+    assert attune("learn").code == 2
+    assert attune("learn", str(notes), "--list").code == 2
+    assert "check its name" in attune("learn", str(notes / "missing")).sentence
