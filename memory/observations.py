@@ -25,7 +25,8 @@ SELECT reply.id, reply.tool_calls, parent.role AS after, parent.content AS quest
        json_extract(generation.body, '$.trial') AS trial, generation.base,
        json_extract(generation.body, '$.card_lines') AS lines,
        CASE WHEN EXISTS (SELECT 1 FROM shown WHERE shown.reply_id = reply.id)
-            THEN json_extract(generation.body, '$.recalled') END AS recalled
+            THEN json_extract(generation.body, '$.recalled') END AS recalled,
+       json_extract(generation.body, '$.passages') AS passages
 FROM message AS reply
 LEFT JOIN message AS parent ON parent.id = reply.parent_id
 LEFT JOIN generation ON generation.reply_id = reply.id
@@ -113,7 +114,15 @@ class Observations:
             aside = about_content(
                 new[row["id"]].content,
                 question=row["question"] or "",
-                memories=[one["text"] for one in json.loads(row["recalled"] or "[]")],
+                memories=[
+                    *(one["text"] for one in json.loads(row["recalled"] or "[]")),
+                    # line by line, as a brief reply hands out one sentence of a passage
+                    *(
+                        line
+                        for one in json.loads(row["passages"] or "[]")
+                        for line in one["text"].split("\n")
+                    ),
+                ],
                 used_tools=row["after"] == "tool" or row["tool_calls"] != "[]",
             )
             self._known[row["id"]] = Circumstances(

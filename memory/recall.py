@@ -139,7 +139,7 @@ class Recall:
 
     def _follow(self, new: Sequence[str], gone: Sequence[str] = ()) -> None:
         """Do in the index what was done in the database, and for those around what is new or gone."""
-        self.index.remove(gone)
+        self.index.remove(list(dict.fromkeys(gone)))  # Chroma takes no id twice
         stale = self.around.stale()
         some = self.around.passages(dict.fromkeys([*new, *stale]))
         self.index.add([one for one, _ in some], [text for _, text in some])

@@ -194,7 +194,9 @@ CREATE VIRTUAL TABLE memory_text USING fts5(
 INSERT INTO memory_text (rowid, text, around, memory_id) SELECT number, text, around, id FROM memory_words;
 
 CREATE TRIGGER memory_added AFTER INSERT ON memory BEGIN
-    UPDATE memory SET number = (SELECT COALESCE(MAX(number), 0) + 1 FROM memory) WHERE id = new.id;
+    -- a row that is put back after damage brings its number along
+    UPDATE memory SET number = (SELECT COALESCE(MAX(number), 0) + 1 FROM memory)
+        WHERE id = new.id AND number IS NULL;
     INSERT INTO memory_text (rowid, text, around, memory_id)
         SELECT number, text, around, id FROM memory_words WHERE id = new.id;
     UPDATE memory_text SET around = w.around FROM memory_words AS w

@@ -21,7 +21,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from memory.embedder import Embedder
 from memory.errors import AttuneError
-from memory.index_files import MOVED, collection_name, delete_files, entries_but, signature, torn
+from memory.index_files import MOVED, blank_rest, collection_name, delete_files, entries_but, signature, torn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,6 +170,7 @@ class _Folder:
         self._client: Any = None
         self._collections: dict[str, Any] = {}
         self._known: object = None
+        self._blanked: set[str] = set()
         self._epoch = 0  # how often the files were opened
         self._writes: Counter[str] = Counter()  # of this process, by collection
 
@@ -204,6 +205,7 @@ class _Folder:
                     f"The memory index {self.path} cannot be used; "
                     "delete that folder and run `attune memory rebuild`."
                 ) from wrong
+            blank_rest(self.path, self._blanked)
             if writes_to is not None:
                 self._writes[writes_to] += 1
                 self._known = signature(self.path)

@@ -58,7 +58,8 @@ class Learned:
             )
             if paths
         ]
-        lines = [f"{', '.join(parts) or 'Nothing was learned'} ({self.passages:,} new passages)."]
+        new = "1 new passage" if self.passages == 1 else f"{self.passages:,} new passages"
+        lines = [f"{', '.join(parts) or 'Nothing was learned'} ({new})."]
         lines += [f"Skipped {path}: {reason}." for path, reason in self.skipped]
         if self.cancelled:
             lines.append(str(LearningCancelled()))

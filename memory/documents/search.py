@@ -22,10 +22,11 @@ from typing import Any
 from memory.documents.records import place
 from memory.documents.store import DocumentStore, Row
 from memory.errors import AttuneError
-from memory.recall import ASKING, QUERY_CHARACTERS, WORD
+from memory.recall import QUERY_CHARACTERS
 from memory.records import Passage
 from memory.text import as_written
 from memory.vector_index import VectorIndex
+from memory.words import ASKING, WORD
 
 AROUND = WORDS = BESIDE = 0.5
 FLOOR = 0.36  # as for memories: most talk about something else stays below it

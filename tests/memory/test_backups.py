@@ -270,7 +270,7 @@ def test_a_disk_without_room_is_one_sentence_and_nothing_else(
 
 
 def test_a_copy_shows_that_the_database_is_damaged(db: Database, journal: Journal, home: Path) -> None:
-    talk(journal, *(f"{number} " + "word " * 300 for number in range(40)))
+    talk(journal, *(f"{number} " + "word " * 300 for number in range(200)))
     db.close()
     body = bytearray((home / "attune.db").read_bytes())
     middle = len(body) // 8192 * 4096

@@ -139,8 +139,9 @@ def test_vectors_that_are_lost_while_ids_are_not_are_made_again(
     step: InStep, facts: Counted, home: Path, damage: str
 ) -> None:
     """Chroma keeps ids in one file and, beyond the first thousand, vectors in others."""
+    words = [" ".join(f"w{number * prime % 997}" for prime in (1, 3, 7, 11, 13)) for number in range(1_200)]
     with facts.db.transaction():
-        made = [facts.remember(f"Tea number {number}.") for number in range(1_200)]
+        made = [facts.remember(f"{number} {text}") for number, text in enumerate(words)]
     step.sync()
     step.index.close()
     files = [path for path in (home / "index").rglob("*.bin") if path.is_file()]
@@ -153,6 +154,6 @@ def test_vectors_that_are_lost_while_ids_are_not_are_made_again(
     again = InStep(facts, VectorIndex(home / "index", HashEmbedder()))
     try:
         for number in (3, 600, 1_190):
-            assert made[number].id in found(again, f"Tea number {number}.")
+            assert made[number].id in found(again, made[number].text)
     finally:
         again.index.close()

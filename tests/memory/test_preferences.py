@@ -13,7 +13,7 @@ from memory.errors import BadText, NotFound
 from memory.features import STYLES
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
-from memory.records import CardLine, Message, Recalled
+from memory.records import CardLine, Message, Passage, Recalled
 from tests.memory.replies import written
 from tests.support import generation
 
@@ -182,6 +182,19 @@ def test_verdicts_on_what_was_said_leave_the_card_alone(card: PreferenceCard, jo
     journal.pick(other.id, refused.id)
     assert all(line.evidence == () for line in card.lines())
     assert len(journal.signals()) == 8
+
+
+def test_a_verdict_on_what_a_document_says_leaves_the_card_alone(
+    card: PreferenceCard, journal: Journal
+) -> None:
+    text = "The harbour opens in April.\nThe spare engine lies in the shed behind the old boathouse."
+    shown = (Passage((1, 2), "d", "/notes.md", "line 3", text, 0.9),)
+    for _ in range(10):
+        rate(journal, "It lies in the shed behind the boathouse.", 1, "Where is the engine?", passages=shown)
+    assert card.line("brief").summary == "No brief replies rated yet"
+    for _ in range(10):
+        rate(journal, "It lies in the shed behind the boathouse.", 1, "Where is the engine?")
+    assert card.line("brief").summary != "No brief replies rated yet"
 
 
 def test_a_reply_whose_style_was_a_choice_counts_all_the_same(card: PreferenceCard, journal: Journal) -> None:

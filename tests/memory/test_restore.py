@@ -15,6 +15,7 @@ from memory.backups import Backups
 from memory.database import open_home
 from memory.errors import BusyHome, DamagedDatabase, FullHome, NothingToRestore
 from memory.facts import Facts
+from memory.full_text import FullText
 from memory.journal import Journal
 from memory.restore import open_safely
 from tests.memory.damaging import fill, kept, pages_of, ruin
@@ -37,7 +38,9 @@ def restored(home: Path) -> str:
         assert db.check() == []
         for reply in db.rows("SELECT id FROM message WHERE role = 'assistant'"):
             assert Journal(db).generation(reply["id"]).reply_id == reply["id"]
-        assert {one.id for one in Facts(db).all()} == set(Facts(db).matching(["fact"], limit=1_000))
+        assert {one.id for one in Facts(db).all()} == {
+            one for one, _ in FullText(db).matching(["fact"], limit=1_000)
+        }
         assert len(Journal(db).ledger()) <= len(Journal(db).signals())
     finally:
         db.close()
@@ -120,7 +123,7 @@ def test_without_its_list_of_tables_that_of_the_backup_is_lent(home: Path, turns
 def test_a_file_that_was_cut_short(home: Path) -> None:
     early = fill(home, "early", 30)
     back_up(home)
-    late = fill(home, "late", 30)
+    late = fill(home, "late", 90)
     size = (home / "attune.db").stat().st_size
     with (home / "attune.db").open("r+b") as file:
         file.truncate(size * 3 // 4 // 4096 * 4096)

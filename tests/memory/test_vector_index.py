@@ -73,22 +73,32 @@ def test_the_nearest_come_first_and_few_are_fine(make: Make) -> None:
     assert index.query("tea", 0) == index.nearest(vector("tea"), 0) == []
 
 
-def test_forgetting_leaves_no_vector_behind_and_all_others_in_place(make: Make, tmp_path: Path) -> None:
-    facts, passages, theirs = make(), make(kind="passage"), make("other")
-    facts.add(["secret", "kept"], ["the safe opens with quartz", "green tea"])
-    passages.add(["secret", "page"], ["the safe opens with quartz", "black coffee"])
-    theirs.add(["their"], ["white milk"])
-    facts.forget(["secret"])
-    assert (facts.ids(), passages.ids(), theirs.ids()) == ({"kept"}, {"page"}, {"their"})
-    assert ids(passages.query("black coffee", 1)) == ["page"]
-    for index in (facts, passages, theirs):
-        index.close()
-    gone, left = (
-        np.array(vector(text), dtype="<f4").tobytes() for text in ("the safe opens with quartz", "green tea")
-    )
-    held = [path.read_bytes() for path in (tmp_path / "index").rglob("*") if path.is_file()]
-    assert any(left in content for content in held)
-    assert not any(gone in content for content in held)
+def test_forgetting_leaves_no_vector_behind_and_all_others_in_place(tmp_path: Path) -> None:
+    secret = "the safe opens with quartz"
+    gone, left = (np.array(vector(text), dtype="<f4").tobytes() for text in (secret, "green tea"))
+    # Many times: Chroma writes some files with room in them, and what lies there depends on its memory.
+    for number in range(12):
+        folder = tmp_path / str(number)
+        facts, passages, theirs = (
+            VectorIndex(folder, HashEmbedder(), owner, kind)
+            for owner, kind in (("owner", "fact"), ("owner", "passage"), ("other", "fact"))
+        )
+        facts.add(["secret", "kept"], [secret, "green tea"])
+        passages.add(["secret", "page"], [secret, "black coffee"])
+        theirs.add(["their"], ["white milk"])
+        facts.forget(["secret"])
+        assert (facts.ids(), passages.ids(), theirs.ids()) == ({"kept"}, {"page"}, {"their"})
+        for index, text, expected in (
+            (facts, "tea", "kept"),
+            (passages, "coffee", "page"),
+            (theirs, "milk", "their"),
+        ):
+            assert ids(index.query(text, 1)) == [expected]
+        for index in (facts, passages, theirs):
+            index.close()
+        held = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+        assert any(left in content for content in held)
+        assert not any(gone in content for content in held), number
 
 
 def test_the_state_changes_when_anybody_changes_the_collection(make: Make, tmp_path: Path) -> None:

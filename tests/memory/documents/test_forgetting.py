@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.prompt import with_memories
+from memory.backups import Backups
 from memory.database import Database
 from memory.documents.learning import Documents
 from memory.journal import Journal
@@ -85,3 +86,13 @@ def test_a_reply_that_saw_nothing_of_it_is_left_as_it_is(
     documents.forget(folder / "boat.txt")
     assert journal.generation(reply) == before
     assert withheld(db) == set()
+
+
+def test_backups_from_before_go(documents: Documents, folder: Path, home: Path, db: Database) -> None:
+    documents.learn([folder])
+    before = Backups(home).make(db).path
+    (folder / "boat.txt").write_text("The blue boat was sold.\n")
+    documents.learn([folder])
+    assert before.is_file(), "what was replaced was not forgotten"
+    documents.forget(folder / "garden.md")
+    assert not before.exists()
