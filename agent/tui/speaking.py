@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from textual.widget import Widget
+
 from agent.events import (
     BlindReplies,
     BlindStarted,
@@ -62,32 +64,38 @@ class Speaking:
             if self.turn is not None:
                 self.turn.settle(event.message, await self._place(event.message))
         elif isinstance(event, Notice):
-            await self.transcript.add(NoticeLine(event.text))
+            await self._add(NoticeLine(event.text))
         elif isinstance(event, ToolStarted):
             await self._close()
             self._tool = ToolLine(event.name, event.arguments)
-            await self.transcript.add(self._tool)
+            await self._add(self._tool)
         elif isinstance(event, ToolFinished):
             if self._tool is None:
                 self._tool = ToolLine(event.name, event.arguments)
-                await self.transcript.add(self._tool)
+                await self._add(self._tool)
             self._tool.show(event.result, event.ok)
             self._tool = None
         elif isinstance(event, ReplyDone):
             await self._done(event)
         elif isinstance(event, BlindStarted):
             self._writing = NoticeLine("Writing two replies to choose between\u2026")
-            await self.transcript.add(self._writing)
+            await self._add(self._writing)
         elif isinstance(event, BlindReplies):
             self.conversation_id = event.first.conversation_id
             self.head_id = await asyncio.to_thread(self._head, self.conversation_id)
-            await self.transcript.add(PairView(event.first, event.second))
+            await self._add(PairView(event.first, event.second))
         elif isinstance(event, TurnFailed):
             self.failed = event.text
             await self._close()
-            await self.transcript.add(NoticeLine(event.text, "bad"))
+            await self._add(NoticeLine(event.text, "bad"))
         elif isinstance(event, RecallDone):
             pass  # shown under `w why`, from the journalled reply
+
+    async def _add(self, widget: Widget) -> None:
+        """Below this turn, and above what the person has sent since and what still waits."""
+        turns = self.transcript.query(UserTurn)
+        waiting = [turn for turn in turns if turn.message is None and turn is not self.turn]
+        await self.transcript.add(widget, before=waiting[0] if waiting else None)
 
     async def _grow(self, text: str) -> None:
         if not text:
@@ -97,7 +105,7 @@ class Speaking:
                 return
             await self._stop_writing()
             self._view = ReplyView()
-            await self.transcript.add(self._view)
+            await self._add(self._view)
         await self._view.grow(text)
 
     async def _done(self, event: ReplyDone) -> None:
@@ -106,7 +114,7 @@ class Speaking:
             return  # a round of tools; its lines are on the screen already
         if self._view is None:
             self._view = ReplyView()
-            await self.transcript.add(self._view)
+            await self._add(self._view)
         await self._view.settle(event.message, event.generation, await self._place(event.message))
         self._view = None
 

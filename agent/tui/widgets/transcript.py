@@ -89,9 +89,10 @@ class Transcript(VerticalScroll, can_focus=False):
             await self.mount_all(widgets)
         self.anchor()
 
-    async def add(self, widget: Widget) -> None:
+    async def add(self, widget: Widget, before: Widget | None = None) -> None:
+        """At the end, or above `before`."""
         await self.query("#welcome").remove()
-        await self.mount(widget)
+        await self.mount(widget, before=before)
 
     async def cut_from(self, view: Widget, keep: bool = False) -> None:
         """Take `view` (kept when `keep`) and all below it off the screen."""

@@ -71,16 +71,18 @@ async def test_a_model_that_cannot_load_is_one_sentence_and_another_can_be_chose
 
 async def test_a_second_message_waits_for_the_first_reply(runtime: FakeRuntime) -> None:
     hold = Hold()
-    runtime.replies = [["One", hold, "."], ["Two."]]
+    runtime.replies = [[hold, "One", "."], ["Two."]]  # sent before the first word: it must not come between
     async with running(runtime) as pilot:
         chat = pilot.app.chat
         await pilot.press("a", "enter")
         await until(lambda: chat.speaking is not None)
         await pilot.press("b", "enter")
+        await until(lambda: len(chat.transcript.messages) == 2)
         hold.until.set()
         await until(lambda: [view.text for view in chat.transcript.replies] == ["One.", "Two."])
         await until(lambda: chat.speaking is None)
         assert len(runtime.journal.path(chat.head_id)) == 4
+        assert [view.text for view in chat.transcript.messages] == ["a", "One.", "b", "Two."]
 
 
 async def test_markup_and_controls_are_shown_as_they_are(runtime: FakeRuntime) -> None:
