@@ -39,12 +39,11 @@ def passages_for(runtime: Runtime, policy: Policy, text: str, recalled: Sequence
     def count(shown: str) -> int:
         return policy.count_tokens([{"role": "user", "content": f"- [1] {shown}"}])
 
-    documents = runtime.documents
-    if not documents.store.state()[0]:
+    if not runtime.has_documents:
         return []
     budget = min(policy.context_length // SHARE, MOST_TOKENS)
     budget -= sum(count(memory.text) for memory in recalled)
-    return documents.passages.search(text, budget, count, most=MOST_PASSAGES)
+    return runtime.documents.passages.search(text, budget, count, most=MOST_PASSAGES)
 
 
 def sources(passages: Sequence[Passage]) -> list[Source]:

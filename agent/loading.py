@@ -79,6 +79,11 @@ class Loading(Speaker):
         return self._recall
 
     @property
+    def has_documents(self) -> bool:
+        """Whether anything was learned; without the readers of all formats, which take long to import."""
+        return self.db.row("SELECT 1 FROM document LIMIT 1") is not None
+
+    @property
     def documents(self) -> Documents:
         """Learned documents. Opens no index and loads no embedder before there is something to find."""
         if self._documents is None:
@@ -118,7 +123,7 @@ class Loading(Speaker):
                 say(0.7, "opening the memories")
                 recall = self.recall
                 # A single question on an empty home needs no index; the chat may need it any moment.
-                known = self.documents.store.state()[0]
+                known = self.has_documents
                 if known:
                     self.documents.passages.sync()
                 if not self.in_process or known or self.facts.count():
