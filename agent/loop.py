@@ -22,13 +22,11 @@ from agent.events import (
     RecallDone,
     ReplyDone,
     TextDelta,
-    ToolFinished,
-    ToolStarted,
     TurnFailed,
     TurnStarted,
 )
 from agent.layout import Layout
-from agent.tools import Permission, ToolContext, ToolError, execute
+from agent.tool_use import use_tool
 from agent.turn import Drawn, Turn, broken, lines_for, tools_for
 from memory.errors import AttuneError
 from memory.records import Generation, Message, Passage, Recalled
@@ -238,7 +236,7 @@ class Loop:
                 yield from extraction.after_turn(self.runtime, turn)
                 return
             for call in calls:
-                yield from self._use_tool(turn, call)
+                yield from use_tool(self.runtime, turn, call)
 
     def _draw(self, turn: Turn, fitted: prompt.Fitted) -> Generator[Event, None, Drawn]:
         """Stream one generation. What was said is kept when it breaks off, and then the reason is raised."""
@@ -268,25 +266,6 @@ class Loop:
         if rest:
             yield TextDelta(rest)
         return Drawn(text, () if generated.finish_reason == "cancelled" else tuple(calls), generated)
-
-    def _use_tool(self, turn: Turn, call: dict[str, Any]) -> Iterator[Event]:
-        assert turn.leaf is not None
-        name, arguments = str(call.get("name", "")), dict(call.get("arguments") or {})
-        yield ToolStarted(name, arguments)
-        context = ToolContext(self.runtime, turn.source.id, list(turn.recalled))
-        permission = Permission(self.runtime.settings.tools_allowed, self.runtime.ask_permission)
-        try:
-            if not turn.use_memory and name in ("remember", "recall"):
-                raise ToolError("The memory is switched off.")
-            result, ok = execute(name, arguments, context, permission), True
-        except AttuneError as wrong:
-            result, ok = str(wrong), False
-        seen = {memory.memory_id for memory in turn.recalled}
-        turn.recalled += [memory for memory in context.recalled if memory.memory_id not in seen]
-        turn.leaf = self.runtime.journal.add_tool(
-            turn.leaf.conversation_id, turn.leaf.id, result, tool_name=name
-        )
-        yield ToolFinished(name, arguments, result, ok)
 
     def _keep(
         self,

@@ -118,17 +118,18 @@ class Facts(Validity):
 
     def many(self, ids: Sequence[str]) -> list[Memory]:
         """Those of `ids` that exist and hold, in the order asked for."""
-        known: dict[str, Memory] = {}
+        known = {one.id: one for one in self._read(ids) if one.valid_to is None}
+        return [known[one] for one in ids if one in known]
+
+    def _read(self, ids: Sequence[str]) -> list[Memory]:
+        """Those of `ids` that exist, also those that hold no more; in any order."""
+        found: list[Memory] = []
         for start in range(0, len(ids), 500):
             some = [as_written(one) for one in ids[start : start + 500]]
             # A list of parameters: with a subquery SQLite would first put together the whole view.
-            found = self.db.rows(
-                f"SELECT {COLUMNS} FROM remembered WHERE valid_to IS NULL"
-                f" AND id IN ({', '.join('?' * len(some))})",
-                some,
-            )
-            known.update((row["id"], read_memory(row)) for row in found)
-        return [known[one] for one in ids if one in known]
+            query = f"SELECT {COLUMNS} FROM remembered WHERE id IN ({', '.join('?' * len(some))})"
+            found += [read_memory(row) for row in self.db.rows(query, some)]
+        return found
 
     def all(self, include_past: bool = False) -> list[Memory]:
         """Newest first; with `include_past` those too that were replaced."""
@@ -185,11 +186,8 @@ class Facts(Validity):
 
     def shown_to(self, reply_id: str) -> list[Memory]:
         """The memories that a reply was shown and that still exist, with their usefulness of this moment."""
-        found = self.db.rows(
-            f"SELECT {COLUMNS} FROM remembered WHERE id IN (SELECT memory_id FROM shown WHERE reply_id = ?)",
-            (as_written(reply_id),),
-        )
-        return [read_memory(row) for row in found]
+        shown = self.db.rows("SELECT memory_id FROM shown WHERE reply_id = ?", (as_written(reply_id),))
+        return self._read([row["memory_id"] for row in shown])
 
     def apply_thumb(self, reply_id: str, old_value: int, new_value: int) -> list[Memory]:
         """The memories whose usefulness a thumb moved, as they are now; none when nothing changed.

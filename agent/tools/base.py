@@ -10,7 +10,7 @@ from memory.errors import AttuneError
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
-    from memory.records import Recalled
+    from memory.records import Passage, Recalled
 
 
 class ToolError(AttuneError):
@@ -19,11 +19,14 @@ class ToolError(AttuneError):
 
 @dataclass(slots=True)
 class ToolContext:
-    """What a tool may touch. `recalled` collects the memories that a tool showed to the model."""
+    """What a tool may touch. `recalled` and `passages` hold what the model was shown before, and collect
+    what the tool shows it; the number of a passage among them is its marker.
+    """
 
     runtime: Runtime
     source_message_id: str | None = None
     recalled: list[Recalled] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

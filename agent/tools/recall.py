@@ -1,4 +1,4 @@
-"""Look something up in what was remembered."""
+"""Look something up in what was remembered, and in the documents that were learned."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from agent.tools.base import Tool, ToolContext
 
 
 def run(arguments: dict[str, str], context: ToolContext) -> str:
-    found = context.runtime.recall.search(arguments["query"], k=context.runtime.settings.recall_k)
+    from agent.documents import passages_for
+
+    runtime, query = context.runtime, arguments["query"]
+    found = runtime.recall.search(query, k=runtime.settings.recall_k)
     context.recalled.extend(found)
-    return "\n".join(f"- {memory.text}" for memory in found) or "Nothing found."
+    lines = [f"- {memory.text}" for memory in found]
+    shown = {one for passage in context.passages for one in passage.ids}
+    for passage in passages_for(runtime, runtime.policy, query, found):
+        if shown.isdisjoint(passage.ids):
+            context.passages.append(passage)
+            lines.append(f"[{len(context.passages)}] {passage.text}")
+    return "\n".join(lines) or "Nothing found."
 
 
 RECALL = Tool("recall", "Search the saved facts.", {"query": "What to look for."}, run)

@@ -47,7 +47,7 @@ class PassageSearch:
         self.store = store
         self.index = index
         self._lock = threading.RLock()
-        self._in_step: tuple[int, int] | None = None
+        self._in_step: tuple[object, object] | None = None  # the passages and the index, as they were then
 
     def search(
         self,
@@ -165,24 +165,39 @@ class PassageSearch:
         it reached the index) is embedded again, and what it has beyond is removed.
         """
         with self._lock:
-            state = self.store.state()
-            if state == self._in_step and self.index.count() == state[0]:
-                return False
-            held, there = set(self.store.passage_ids()), {int(one) for one in self.index.ids()}
-            if held != there:
-                self.index.remove([str(one) for one in sorted(there - held)])
-                missing = held - there
-                documents = {row.document_id for row in self.store.rows(sorted(missing)).values()}
-                for document_id in sorted(documents):
-                    rows = self.store.rows_of(document_id)
-                    found = [
-                        (str(row.id), vector)
-                        for row, vector in zip(rows, self.vectors(rows), strict=True)
-                        if row.id in missing
-                    ]
-                    self.index.put([one for one, _ in found], [vector for _, vector in found])
-            self._in_step = state
-            return held != there
+            mended = False
+            # Each turn looks again at what the one before has mended; others may write all the while.
+            for _ in range(3):
+                state = self.store.state(), self.index.state()
+                if state == self._in_step:
+                    return mended
+                if self._in_step is not None and state[0] != self._in_step[0]:
+                    # Perhaps another process learned: Chroma reads what that wrote only when it is opened.
+                    self.index.reopen()
+                    state = state[0], self.index.state()
+                held, there = set(self.store.passage_ids()), {int(one) for one in self.index.ids()}
+                if not self.index.finds(map(str, there)):
+                    self.index.clear()
+                    there = set()
+                if held == there:
+                    self._in_step = state
+                    return mended
+                self._in_step = None
+                self._mend(held, there)
+                mended = True
+            return mended
+
+    def _mend(self, held: set[int], there: set[int]) -> None:
+        self.index.remove([str(one) for one in sorted(there - held)])
+        missing = held - there
+        for document_id in sorted({row.document_id for row in self.store.rows(sorted(missing)).values()}):
+            rows = self.store.rows_of(document_id)
+            found = [
+                (str(row.id), vector)
+                for row, vector in zip(rows, self.vectors(rows), strict=True)
+                if row.id in missing
+            ]
+            self.index.put([one for one, _ in found], [vector for _, vector in found])
 
     def quietly(self, change: Callable[[], Any]) -> None:
         """The database already holds the change durably; an index that fails catches up in `sync`."""

@@ -15,6 +15,7 @@ from agent.runtime import Runtime
 from memory.errors import AttuneError
 from memory.records import Passage
 from tests.agent.command_line import Attune
+from tests.agent.scripted import call
 
 BOAT = "The blue boat lies in the harbour of Lindau."
 
@@ -67,6 +68,22 @@ def test_memories_come_first_and_share_the_budget(make_runtime: Callable[..., Ru
     runtime.recall.remember("The blue boat is called Marta.")
     sent = done(runtime, "Where does the blue boat lie?").generation.messages[-1]["content"]
     assert sent.startswith(f"<memories>\n- The blue boat is called Marta.\n- [1] {BOAT}\n")
+
+
+def test_the_recall_tool_searches_documents_too(make_runtime: Callable[..., Runtime], notes: Path) -> None:
+    look = call("recall", query="Where does the blue boat lie?")
+    runtime = make_runtime(look, "In Lindau.", look, "Still in Lindau.")
+    runtime.documents.learn([notes])
+    runtime.recall.remember("The blue boat is called Marta.")
+    shown = done(runtime, "Hello there.").generation
+    [result] = [one["content"] for one in shown.messages if one["role"] == "tool"]
+    assert result == f"- The blue boat is called Marta.\n[1] {BOAT}"
+    assert sources_line(shown.passages) == "Sources: [1] boat.md, line 3"
+    # what stands in the prompt already is not told twice
+    again = done(runtime, "Where does the blue boat lie?").generation
+    results = [one["content"] for one in again.messages if one["role"] == "tool"]
+    assert results == ["- The blue boat is called Marta."]
+    assert [one.text for one in again.passages] == [BOAT]
 
 
 def test_a_small_context_gets_no_passages_beyond_its_share(

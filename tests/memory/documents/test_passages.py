@@ -84,6 +84,16 @@ def test_what_only_the_index_holds_is_removed(story: Documents) -> None:
     assert "999999" not in story.passages.index.ids()
 
 
+def test_an_index_with_as_many_and_others_is_mended(story: Documents) -> None:
+    before = story.passages.search("Who repaired the engine?")
+    index = story.passages.index
+    index.remove([str(before[0].ids[0])])
+    index.put(["999999"], HashEmbedder().embed(["Something else."]))
+    assert index.count() == len(story.store.passage_ids())
+    assert story.passages.search("Who repaired the engine?") == before
+    assert index.ids() == set(map(str, story.store.passage_ids()))
+
+
 def test_forgetting_a_memory_leaves_the_passages_in_the_index(
     story: Documents, facts: Facts, home: Path
 ) -> None:
