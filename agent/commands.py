@@ -257,12 +257,12 @@ def _copy(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult
 
 
 def _export(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
-    from agent.export import export
+    from agent.export import amounts, export
 
     if not rest:
         raise AttuneError("Name a file: /export talk.md or /export all.jsonl.")
-    count = export(runtime.journal, Path(rest).expanduser())
-    return CommandResult(f"{count} messages are in {rest}.")
+    counts = export(runtime.journal, Path(rest).expanduser())
+    return CommandResult(f"Written to {rest}: {amounts(counts)}.")
 
 
 def _on_reply(action: Action) -> Callable[[Runtime, str, CommandContext], CommandResult]:

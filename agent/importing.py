@@ -15,7 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.export import amounts
 from memory.database import Database
+from memory.documents.records import Document
+from memory.documents.store import DocumentStore, Row
 from memory.errors import AttuneError
 from memory.journal import generation_body
 from memory.records import Conversation, Feedback, Generation, Memory, Message, Recalled
@@ -24,7 +27,7 @@ from memory.validity import fold
 
 SHOWN = 20  # broken lines that are named one by one
 # Lines are taken in this order whatever their order in the file: what others point at comes first.
-ORDER = ("conversation", "message", "memory", "card", "withheld", "unlearned")
+ORDER = ("conversation", "message", "memory", "card", "withheld", "unlearned", "document")
 
 
 class ImportError_(AttuneError):
@@ -40,8 +43,7 @@ class Imported:
     broken: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        parts = [f"{number} {kind if number == 1 else _many(kind)}" for kind, number in self.added.items()]
-        said = f"Imported: {', '.join(parts)}." if parts else "Nothing new was in it."
+        said = f"Imported: {amounts(self.added)}." if self.added else "Nothing new was in it."
         if self.known:
             said += f" {self.known} were here already."
         if self.broken:
@@ -58,11 +60,12 @@ def import_file(db: Database, path: Path) -> Imported:
     if done.broken and not any(lines.values()):
         raise ImportError_(f"{path} is no export of Attune: {done.broken[0]}")
     events: list[tuple[int, dict[str, Any]]] = []
+    takers = TAKERS | {"document": partial(_document, DocumentStore(db))}
     with db.transaction() as connection:
         for kind in ORDER:
             # parents before their children, memories before what replaced them is pointed at
             for number, entry in sorted(lines[kind], key=lambda one: one[1].get("created_at") or 0.0):
-                _take(connection, done, number, kind, partial(TAKERS[kind], connection, entry))
+                _take(connection, done, number, kind, partial(takers[kind], connection, entry))
                 if kind == "message":
                     events += [(number, event) for event in entry.get("feedback") or ()]
         for number, event in sorted(events, key=lambda one: _seq(one[1])):
@@ -194,6 +197,16 @@ def _card(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
     return _insert(connection, "card_choice", row)
 
 
+def _document(store: DocumentStore, _: sqlite3.Connection, entry: dict[str, Any]) -> bool:
+    """What is learned under the same path here stays: it may be newer. The vectors follow with a search."""
+    if store.get(Path(entry["path"])) is not None:
+        return False
+    rows = [Row(0, "", **passage) for passage in entry["passages"]]
+    one = _record(Document, {**entry, "passages": len(rows)})
+    store.put(one, rows)
+    return True
+
+
 def _only(table: str, column: str) -> Callable[[sqlite3.Connection, dict[str, Any]], bool]:
     return lambda connection, entry: _insert(connection, table, {column: entry[column]})
 
@@ -261,7 +274,3 @@ def _there(connection: sqlite3.Connection, table: str, value: str, key: str = "i
 def _seq(event: Any) -> int:
     seq = event.get("seq") if isinstance(event, dict) else None
     return seq if isinstance(seq, int) else 0
-
-
-def _many(kind: str) -> str:
-    return {"memory": "memories", "card": "card lines"}.get(kind, kind if kind.endswith("ed") else f"{kind}s")

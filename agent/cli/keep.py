@@ -37,15 +37,16 @@ def export(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Write conversations, ratings, memories and card to a file: JSON lines, or Markdown to read."""
+    """Write conversations, ratings, memories, card and documents to a file: JSON lines or Markdown."""
+    from agent.export import amounts
     from agent.export import export as write
 
     with opened(context, home).runtime() as runtime:
-        count = write(runtime.journal, file.expanduser())
+        counts = write(runtime.journal, file.expanduser())
         if as_json:
-            print_json({"file": str(file), "messages": count})
+            print_json({"file": str(file), "messages": counts["message"], "counts": counts})
         else:
-            print(f"{count} messages are in {file}.")
+            print(f"Written to {file}: {amounts(counts)}.")
 
 
 def import_(

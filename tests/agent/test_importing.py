@@ -18,10 +18,11 @@ from memory.journal import Journal
 from tests.agent.scripted import ScriptedPolicy, scripted_runtime
 
 Make = Callable[..., Runtime]
+BOAT = "The blue boat lies in the harbour of Lindau."
 
 
 @pytest.fixture
-def lived(make_runtime: Make) -> Runtime:
+def lived(make_runtime: Make, tmp_path: Path) -> Runtime:
     """A home in which things were told, corrected, rated, picked and pinned."""
     runtime = make_runtime("First.", "Second.", "Third.", "Fourth.")
     for text in ("I work at Acme.", "I work at Globex since May 2023.", "My dog is called Fitzo."):
@@ -35,6 +36,8 @@ def lived(make_runtime: Make) -> Runtime:
     runtime.facts.remember("I may like tea.", origin="inferred")
     runtime.facts.retract(runtime.facts.remember("I hate rain.").id)
     runtime.card.pin("Be brief with me.")
+    (tmp_path / "boat.md").write_text(f"# Boat\n\n{BOAT}\n")
+    runtime.documents.learn([tmp_path / "boat.md"])
     return runtime
 
 
@@ -55,6 +58,11 @@ def state(runtime: Runtime) -> object:
             (one.memory_id, round(one.score, 3))
             for one in runtime.recall.search("Where do I work and what is my dog?")
         ],
+        runtime.documents.store.all(),
+        [
+            (one.path, one.place, one.heading, one.text)
+            for one in runtime.documents.passages.search("Where does the blue boat lie?")
+        ],
     )
 
 
@@ -64,6 +72,8 @@ def test_an_import_restores_the_same_answers(lived: Runtime, tmp_path: Path) -> 
     other = scripted_runtime(tmp_path / "other", ScriptedPolicy("x"))
     done = import_file(other.db, file)
     assert done.broken == []
+    assert done.added["document"] == 1
+    assert [one.text for one in other.documents.passages.search("Where does the blue boat lie?")] == [BOAT]
     assert state(other) == state(lived)
     assert other.db.check() == []
     again = import_file(other.db, file)
@@ -73,6 +83,14 @@ def test_an_import_restores_the_same_answers(lived: Runtime, tmp_path: Path) -> 
     other.facts.remember("I work at Initech.")
     assert "I work at Globex since May 2023." not in {one.text for one in other.facts.all()}
     other.close()
+
+
+def test_what_is_written_is_counted_and_readable(lived: Runtime, tmp_path: Path) -> None:
+    counts = export(lived.journal, tmp_path / "all.md")
+    assert (counts["message"], counts["card"], counts["document"]) == (9, 1, 1)
+    written = (tmp_path / "all.md").read_text(encoding="utf-8")
+    assert written.count("# Memories") == written.count("# Card") == written.count("# Documents") == 1
+    assert f"- {tmp_path / 'boat.md'} (text; learned " in written
 
 
 def test_a_broken_line_is_named_and_loses_nothing_else(lived: Runtime, tmp_path: Path) -> None:
