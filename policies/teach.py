@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.imported import Text
-from policies.learners.distil import distilled
+from policies.learners.distil import believed, distilled, reliability
 from policies.learners.hindsight import hindsight
 from policies.learners.lora import LearningSettings, TrainResult
 from policies.learners.rows import LearnError, Tokeniser, Tokens
@@ -89,8 +89,17 @@ def teach(
                 "All ratings so far are thumbs down and the reasons led to no better answer: rate a reply "
                 "up, or edit one."
             )
-        shown = distilled(policy, cut.thumbs, words, reward, _room(cut, words), system_message(cut))
-        thumbs = [kto.Thumb(words.row(row.prompt, row.completion), row.label) for row in singles]
+        taste = believed(policy, cut.thumbs)
+        shown = distilled(policy, cut.thumbs, taste, words, reward, _room(cut, words), system_message(cut))
+        # an edit or a pick is no slip of the thumb
+        thumbs = [
+            kto.Thumb(
+                words.row(row.prompt, row.completion),
+                row.label,
+                reliability(taste, row) if row.source == "thumb" and not row.why else 1.0,
+            )
+            for row in singles
+        ]
         thumbs += [kto.Thumb(row, True) for row in shown]
         result, learned = kto.train(model, tokenizer, thumbs, *common), list(singles)
     elif cut.algorithm == "dpo":

@@ -1,25 +1,32 @@
 """What all thumbs say together, as replies to learn from.
 
-A thumb says that one reply was good or bad; which style the owner likes only many of them say (the maths of
-the preference card, memory/card_model). Where they are sure, the base answers with that line on its card, and
-an answer that shows the style is one more liked reply, to the prompt without the line (context distillation,
-Askell et al. 2021, arXiv 2112.00861). So a ledger of one thumb up and ten down has something to move towards:
-away from ten replies leads nowhere in particular, and a small model soon to no words at all. It is asked the
-questions of the replies that were disliked for it, and everyday ones besides, so that the style is learned
-and not those questions.
+A thumb says that one reply was good or bad; which taste the owner has only many of them say
+(memory/taste_posterior). The base answers with that taste as lines on its card, and an answer that shows it
+is one more liked reply, to the prompt without the lines (context distillation, Askell et al. 2021, arXiv
+2112.00861). So a ledger of one thumb up and ten down has something to move towards: away from ten replies
+leads nowhere in particular, and a small model soon to no words at all. It is asked the questions of the
+replies that were disliked, and everyday ones besides, so that the style is learned and not those questions.
+
+Where no taste is probable enough yet, each question gets one that is drawn: then the next replies show the
+styles that may be the one, the likely ones more often, and the thumbs on them decide (posterior sampling,
+Thompson 1933; Osband et al. 2013, arXiv 1306.0940). Without that, a few wrong thumbs bring a policy to one
+style, and no other one is seen any more (docs/lab-notes.md).
 """
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from env.datasets import Prompt, Unpaired
-from env.skills.probes import everyday_prompts
-from memory import fading
-from memory.card_model import Observation, has, learn
+from env.datasets import Prompt, Reply, Unpaired
+from env.skills.probes import PERSONA, everyday_prompts
+from memory.card_model import FEATURES, Observation, has
 from memory.card_texts import CARD_TEXTS
-from memory.features import features
+from memory.features import Features, features
+from memory.taste_posterior import Taste, TastePosterior, posterior, satisfies
 from policies.learners.hindsight import OBJECTION, answers
 from policies.learners.rows import padding
 from policies.word_scores import token_scores
@@ -30,83 +37,146 @@ if TYPE_CHECKING:
     from policies.reward_model import RewardModel
 
 EVERYDAY, PROMPT_SEED = 24, 60_013
-# what a rated reply still says of an answer for each feature in which they differ
-DISTANT = 0.1
+# fewer thumbs are no ground for anything
+FEWEST = 4
+# from this probability on a taste is taken for the owner's, below it tastes are drawn; squared, since a
+# thumb on what is likely decides more
+SURE, SHARPER = 0.4, 2
+# a style that the base does not show in most of this many answers that ask for it is none to try; they
+# have up to so many tokens
+QUESTIONS, REACH = 3, 160
+# the likeliest answer and, where that does not show the taste, this many others
+MORE, TEMPERATURE = 2, 0.8
+# a thumb that contradicts the taste of all others still counts for this much: it may be about something else
+LEAST = 0.1
+# an answer that the owner would like less than this share of the best one in its taste is no lesson
+NEARLY = 0.9
 # nats of the least likely token of an answer, to the prompt without the style
 UNHEARD = -8.0
 
 
-def liked_style(rows: Sequence[Unpaired]) -> tuple[str, ...]:
-    """The features that the thumbs are sure of, as the card would choose them; () where there are none."""
+def tastes(found: TastePosterior, count: int, seed: int) -> list[Taste]:
+    """The taste that each of `count` answers is to show: the owner's, or drawn where that is not clear."""
+    best, probability = found.best()
+    if probability >= SURE:
+        return [best] * count
+    weights = [one**SHARPER for one in found.probability.values()]
+    return random.Random(seed).choices(list(found.probability), weights, k=count)
+
+
+def believed(policy: LanguagePolicy, rows: Sequence[Unpaired]) -> TastePosterior:
+    """What the thumbs of `rows` say of every taste that the policy can meet. It must speak as the base."""
     seen = [Observation(row.reply_id, features(row.completion.text), row.label) for row in rows]
-    return tuple(feature for feature, one in learn(fading.weighed(seen)).items() if one.chosen)
+    shown = {name for one in seen for name in FEATURES if has(name, one.shows)}
+    return posterior(seen).among(shown | _reachable(policy))
+
+
+def reliability(found: TastePosterior, row: Unpaired) -> float:
+    """How much a thumb counts: as far as the taste of all thumbs together agrees with it."""
+    return max(LEAST, found.agrees(features(row.completion.text), row.label))
 
 
 def distilled(
     policy: LanguagePolicy,
     rows: Sequence[Unpaired],
+    found: TastePosterior,
     words: Tokeniser,
     reward: RewardModel | None = None,
     room: int = 160,
     system: str | None = None,
 ) -> list[Tokens]:
-    """Liked replies in the style that `rows` are sure of, of up to `room` tokens; [] while they are not.
+    """Liked replies in the taste that was `found` in `rows`, of up to `room` tokens each.
 
     The policy must speak as the base. Everyday questions are asked under `system`. Prompts that had the whole
-    style on their card are left out: what was wrong there was something else. So are answers that are more
-    like what was disliked, and those that the base would hardly give by itself: no few thumbs bring it there.
-    The reward model, which knows for which questions the style was liked, may object.
+    taste on their card are left out: what was wrong there was something else. So are answers that the owner
+    would like less than others in the same taste, and those that the base would hardly give by itself: no few
+    thumbs bring it there. The reward model, which knows for which questions a style was liked, may object.
     """
-    style = liked_style(rows)
-    if not style:
+    if len(rows) < FEWEST:
         return []
-    lines = tuple(CARD_TEXTS[feature] for feature in style)
-    missed = [
-        row.prompt for row in rows if not row.label and not row.why and not _shows(style, row.completion.text)
+    missed = [row for row in rows if not row.label and not row.why]
+    everyday = _everyday(policy, system, rows[-1].prompt.tools)
+    drawn = tastes(found, len(missed) + len(everyday), len(rows))
+    asked = [
+        (row.prompt, taste)
+        for row, taste in zip(missed, drawn, strict=False)
+        if not satisfies(taste, features(row.completion.text)) and not _on_card(taste, row.prompt)
     ]
-    prompts = [
-        prompt for prompt in missed if not all(line in str(prompt.messages[0]["content"]) for line in lines)
+    asked += [(prompt, taste) for prompt, taste in zip(everyday, drawn[len(missed) :], strict=True) if taste]
+    said = _answers(policy, [prompt for prompt, _ in asked], [taste for _, taste in asked], room)
+    shown = [
+        (prompt, answer, taste, features(answer.text))
+        for (prompt, taste), answer in zip(asked, said, strict=True)
+        if answer is not None
     ]
-    prompts += _everyday(policy, system, rows[-1].prompt.tools)
-    found = answers(policy, prompts, [lines] * len(prompts), room)
+    enough = _enough(found, [(taste, seen) for _, _, taste, seen in shown])
     made = [
         words.row(prompt, answer)
-        for prompt, answer in zip(prompts, found, strict=True)
-        if answer is not None and _shows(style, answer.text) and _like_what_was_liked(answer.text, rows)
+        for prompt, answer, taste, seen in shown
+        if found.likes(seen) >= enough[taste]
     ]
     scores = token_scores(policy.model, made, padding(policy.tokenizer))
-    made = [row for row, said in zip(made, scores, strict=True) if min(said) >= UNHEARD]
+    made = [row for row, each in zip(made, scores, strict=True) if min(each) >= UNHEARD]
     if reward is None or not reward.knows:
         return made
     liked = reward.probability(made)
     return [row for row, likely in zip(made, liked, strict=True) if likely > OBJECTION]
 
 
-def _everyday(policy: LanguagePolicy, system: str | None, tools: Sequence[dict]) -> list[Prompt]:
-    opening = ({"role": "system", "content": system},) if system else ()
-    found = []
-    for question in everyday_prompts("train", EVERYDAY, PROMPT_SEED):
-        messages = (*opening, {"role": "user", "content": question})
-        found.append(Prompt(messages, policy.prompt(messages, tools)[0], (), "", tuple(tools)))
+def _answers(
+    policy: LanguagePolicy, prompts: Sequence[Prompt], tastes: Sequence[Taste], room: int
+) -> list[Reply | None]:
+    """An answer to each prompt that shows its taste: the likeliest, else another one; else None."""
+    found: list[Reply | None] = [None] * len(prompts)
+    for attempt in range(1 + MORE):
+        left = [at for at, answer in enumerate(found) if answer is None]
+        lines = [[CARD_TEXTS[feature] for feature in tastes[at]] for at in left]
+        hot = TEMPERATURE if attempt else 0.0
+        said = answers(policy, [prompts[at] for at in left], lines, room, hot, PROMPT_SEED + attempt)
+        for at, answer in zip(left, said, strict=True):
+            if answer is not None and satisfies(tastes[at], features(answer.text)):
+                found[at] = answer
     return found
 
 
-def _like_what_was_liked(text: str, rows: Sequence[Unpaired]) -> bool:
-    """Whether a text is nearer to the liked replies than to the disliked ones, in all features at once.
+_reached: WeakKeyDictionary[LanguagePolicy, set[str]] = WeakKeyDictionary()
 
-    The style that is known first is not all of a taste: who likes emoji has liked warm replies with them and
-    disliked warm ones without, and a warm answer without is no lesson. A reply counts a tenth for each
-    feature in which it differs; thumbs up and thumbs down count the same in total.
+
+def _reachable(policy: LanguagePolicy) -> set[str]:
+    """The features that the base mostly shows when it is asked for them."""
+    if policy not in _reached:
+        pairs = [
+            (question, (name,)) for question in _everyday(policy, PERSONA, (), QUESTIONS) for name in FEATURES
+        ]
+        said = _answers(policy, [one for one, _ in pairs], [taste for _, taste in pairs], REACH)
+        shown = Counter(name for (_, (name,)), answer in zip(pairs, said, strict=True) if answer is not None)
+        _reached[policy] = {name for name, times in shown.items() if 2 * times > QUESTIONS}
+    return _reached[policy]
+
+
+def _on_card(taste: Taste, prompt: Prompt) -> bool:
+    card = str(prompt.messages[0]["content"])
+    return all(CARD_TEXTS[feature] in card for feature in taste)
+
+
+def _enough(found: TastePosterior, shown: Sequence[tuple[Taste, Features]]) -> dict[Taste, float]:
+    """How probable it must be that an answer in each taste is liked.
+
+    The taste that is known first is not all of it: who likes emoji has liked warm replies with them and
+    disliked warm ones without, and a warm answer without is no lesson.
     """
-    kind = fading.kind_of(features(text))
-    near = {True: 0.0, False: 0.0}
-    for row in rows:
-        apart = sum(a != b for a, b in zip(kind, fading.kind_of(features(row.completion.text)), strict=True))
-        near[row.label] += DISTANT**apart
-    ups = sum(row.label for row in rows)
-    return near[True] * (len(rows) - ups) > near[False] * ups
+    best: dict[Taste, float] = {}
+    for taste, seen in shown:
+        best[taste] = max(best.get(taste, 0.0), found.likes(seen))
+    return {taste: NEARLY * likes for taste, likes in best.items()}
 
 
-def _shows(style: Sequence[str], text: str) -> bool:
-    shown = features(text)
-    return all(has(feature, shown) for feature in style)
+def _everyday(
+    policy: LanguagePolicy, system: str | None, tools: Sequence[dict], count: int = EVERYDAY
+) -> list[Prompt]:
+    opening = ({"role": "system", "content": system},) if system else ()
+    found = []
+    for question in everyday_prompts("train", count, PROMPT_SEED):
+        messages = (*opening, {"role": "user", "content": question})
+        found.append(Prompt(messages, policy.prompt(messages, tools)[0], (), "", tuple(tools)))
+    return found

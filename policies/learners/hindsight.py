@@ -88,15 +88,22 @@ def told(messages: Sequence[dict[str, Any]], *whys: str) -> list[dict[str, Any]]
 
 
 def answers(
-    policy: LanguagePolicy, prompts: Sequence[Prompt], lines: Sequence[Sequence[str]], room: int
+    policy: LanguagePolicy,
+    prompts: Sequence[Prompt],
+    lines: Sequence[Sequence[str]],
+    room: int,
+    temperature: float = 0.0,
+    seed: int = SEED,
 ) -> list[Reply | None]:
-    """The likeliest answer to each prompt with its `lines` on the card; None where no finished text came."""
+    """An answer to each prompt with its `lines` on the card; None where no finished text came.
+
+    By default the likeliest one, the same at every update.
+    """
     found: list[Reply | None] = [None] * len(prompts)
     kits: dict[str, list[int]] = {}
     for at, prompt in enumerate(prompts):
         kits.setdefault(json.dumps(prompt.tools, sort_keys=True), []).append(at)
-    # greedy: the likeliest answer to the wish, and the same one at every update
-    sampling = SamplingParams(temperature=0.0, max_new_tokens=room, seed=SEED)
+    sampling = SamplingParams(temperature=temperature, max_new_tokens=room, seed=seed)
     for places in kits.values():
         batch = [told(prompts[at].messages, *lines[at]) for at in places]
         try:

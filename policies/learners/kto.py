@@ -21,14 +21,17 @@ FEWEST_OF_EACH = 8
 
 @dataclass(frozen=True, slots=True)
 class Thumb:
-    """One judged reply, in tokens."""
+    """One judged reply, in tokens. `weight` in (0, 1] is how much it counts beside others of its side."""
 
     tokens: Tokens
     liked: bool
+    weight: float = 1.0
 
 
-def weights(liked: int, disliked: int) -> tuple[float, float]:
+def weights(liked: float, disliked: float) -> tuple[float, float]:
     """(desirable, undesirable): both sides count the same in total, and their mean over rows is 1.
+
+    `liked` and `disliked` are how many there are, or the sums of their weights.
 
     The rarer side weighs at most 8 times the other: a single thumb is no ground for more.
     """
@@ -68,6 +71,7 @@ def train(
     liked = sum(row.liked for row in rows)
     loss = loss_type(liked, len(rows) - liked)
     ordered = interleaved(rows)
+    sums = [sum(row.weight for row in rows if row.liked is side) for side in (True, False)]
     said, other = [row.tokens for row in ordered], None
     if loss == "kto":
         size = min(config.batch_size, len(ordered))
@@ -83,7 +87,7 @@ def train(
         progress,
         cancel,
         anchors,
-        objective(model, ordered, other, beta, weights(liked, len(rows) - liked)),
+        objective(model, ordered, other, beta, weights(*sums)),
         loss_type=loss,
         train_sampling_strategy="sequential",
     )
@@ -114,6 +118,7 @@ def objective(
     signs = torch.tensor([1.0 if row.liked else -1.0 for row in rows], device=model.device)
     desirable, undesirable = both_weights
     by_row = torch.where(signs > 0, desirable, undesirable)
+    by_row = by_row * torch.tensor([row.weight for row in rows], device=model.device)
 
     def loss(policy: Any, places: list[int]) -> tuple[Any, dict[str, float]]:
         point = torch.zeros((), device=model.device)
