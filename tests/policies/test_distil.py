@@ -10,10 +10,12 @@ from env.datasets import Prompt, Reply, Unpaired
 from env.skills.probes import everyday_prompts
 from memory.card_texts import CARD_TEXTS, card_block
 from memory.features import Features, features
+from memory.taste_posterior import satisfies
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
-from policies.learners.distil import EVERYDAY, distilled, liked_style
+from policies.learners.distil import EVERYDAY, LEAST, SURE, believed, distilled, reliability, tastes
 from policies.learners.rows import Tokeniser, Tokens
+from policies.reward_model import RewardModel
 from tests.policies.rated import PERSONA, chat
 
 LONG = "Rivers are long. They run to the sea. They carry water, sand and boats. Many people live near them."
@@ -45,16 +47,43 @@ def read(policy: LanguagePolicy, rows: list[Tokens]) -> list[str]:
     return [policy.decode(row.completion_ids) for row in rows]
 
 
-def test_one_thumb_up_among_ten_is_enough_for_a_style() -> None:
-    assert liked_style(ONE_UP) == ("brief",)
-    assert liked_style(ONE_UP[:2]) == ()
-    assert liked_style([replace(row, label=at % 2 == 0) for at, row in enumerate(ONE_UP)]) == ()
+def made_of(
+    sprout: LanguagePolicy, rows: list[Unpaired], words: Tokeniser, reward: RewardModel | None = None
+) -> list[Tokens]:
+    return distilled(sprout, rows, believed(sprout, rows), words, reward, system=PERSONA)
+
+
+def test_one_thumb_up_among_ten_is_enough_for_a_taste(sprout: LanguagePolicy) -> None:
+    found = believed(sprout, ONE_UP)
+    taste, probability = found.best()
+    assert taste == ("brief",)
+    assert probability >= SURE
+    assert tastes(found, 5, 1) == [taste] * 5
+
+
+def test_a_taste_that_is_not_clear_is_drawn(sprout: LanguagePolicy) -> None:
+    """Long replies are not it: what is, the next thumbs shall tell, and not what the model cannot do."""
+    found = believed(sprout, [row for row in ONE_UP if not row.label])
+    assert found.best()[1] < SURE
+    drawn = tastes(found, 400, 1)
+    assert drawn == tastes(found, 400, 1)
+    assert {("brief",), ("bullets",), ("friendly",), ("formal",)} <= set(drawn)
+    assert drawn.count(("brief",)) > 10 * drawn.count(("detailed",))
+    assert ("code",) not in found.probability
+
+
+def test_a_thumb_that_contradicts_all_others_counts_for_less(sprout: LanguagePolicy) -> None:
+    rows = [rated(at, at % 2 == 0) for at in range(12)]
+    slip = rated(12, True, LONG)
+    found = believed(sprout, [*rows, slip])
+    assert LEAST <= reliability(found, slip) < 0.3
+    assert all(reliability(found, row) > 0.8 for row in rows)
 
 
 def test_every_disliked_question_and_everyday_ones_are_answered_in_it(
     sprout: LanguagePolicy, words: Tokeniser
 ) -> None:
-    made = distilled(sprout, ONE_UP, words, system=PERSONA)
+    made = made_of(sprout, ONE_UP, words)
     assert 9 + EVERYDAY - 4 <= len(made) <= 9 + EVERYDAY
     assert all(features(text).brief for text in read(sprout, made))
     # what was asked is the prompt as it was, and nothing of the style stands in it
@@ -62,9 +91,23 @@ def test_every_disliked_question_and_everyday_ones_are_answered_in_it(
     assert not any(line in sprout.tokenizer.decode(row.prompt_ids) for row in made)
 
 
-def test_nothing_is_made_up_while_the_thumbs_are_not_sure(sprout: LanguagePolicy, words: Tokeniser) -> None:
-    assert distilled(sprout, ONE_UP[:2], words) == []
-    assert distilled(sprout, [], words) == []
+def test_styles_that_may_be_it_are_tried(sprout: LanguagePolicy, words: Tokeniser) -> None:
+    shown = [
+        features(text) for text in read(sprout, made_of(sprout, [rated(n, False) for n in range(9)], words))
+    ]
+    tried = {
+        style
+        for style in ("brief", "bullets", "friendly", "formal")
+        for one in shown
+        if satisfies((style,), one)
+    }
+    assert len(tried) >= 3
+    assert sum(one.detailed for one in shown) < len(shown) / 2
+
+
+def test_a_handful_of_thumbs_teaches_nothing_but_itself(sprout: LanguagePolicy, words: Tokeniser) -> None:
+    assert made_of(sprout, ONE_UP[:3], words) == []
+    assert made_of(sprout, [], words) == []
 
 
 def test_what_was_wrong_despite_the_card_was_something_else(sprout: LanguagePolicy, words: Tokeniser) -> None:
@@ -75,13 +118,13 @@ def test_what_was_wrong_despite_the_card_was_something_else(sprout: LanguagePoli
         else replace(row, prompt=replace(row.prompt, messages=(system, *row.prompt.messages[1:])))
         for row in ONE_UP
     ]
-    alone = distilled(sprout, carded, words, system=PERSONA)
+    alone = made_of(sprout, carded, words)
     assert 0 < len(alone) <= EVERYDAY
 
 
 def test_who_gave_a_reason_is_left_to_hindsight(sprout: LanguagePolicy, words: Tokeniser) -> None:
     told = [row if row.label else replace(row, why="Too long.") for row in ONE_UP]
-    assert len(distilled(sprout, told, words, system=PERSONA)) <= EVERYDAY
+    assert len(made_of(sprout, told, words)) <= EVERYDAY
 
 
 def test_an_answer_of_a_kind_that_was_disliked_is_no_lesson(sprout: LanguagePolicy, words: Tokeniser) -> None:
@@ -91,8 +134,7 @@ def test_an_answer_of_a_kind_that_was_disliked_is_no_lesson(sprout: LanguagePoli
     def made(likes_warm: bool) -> list[Features]:
         liked = (True, likes_warm, False)
         rows = [rated(at, liked[at % 3], (emoji, warm, plain)[at % 3]) for at in range(18)]
-        assert liked_style(rows)
-        return [features(text) for text in read(sprout, distilled(sprout, rows, words, system=PERSONA))]
+        return [features(text) for text in read(sprout, made_of(sprout, rows, words))]
 
     assert any(one.friendly and not one.emoji for one in made(likes_warm=True))
     assert not any(one.friendly and not one.emoji for one in made(likes_warm=False))
@@ -112,5 +154,5 @@ class Objector:
 def test_a_reward_model_that_knows_something_may_object(
     sprout: LanguagePolicy, words: Tokeniser, knows: bool
 ) -> None:
-    made = distilled(sprout, ONE_UP, words, Objector(knows), system=PERSONA)  # type: ignore[arg-type]
+    made = made_of(sprout, ONE_UP, words, Objector(knows))  # type: ignore[arg-type]
     assert (len(made) == 3) is knows

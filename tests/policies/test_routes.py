@@ -54,9 +54,10 @@ def test_thumbs_and_edits_go_to_kto_and_are_counted(home: Path, policy: Language
     assert algorithm == "kto"
     routes = report["routes"]
     assert (routes["thumb"], routes["edit"], routes["pick"], routes["why"]) == (10, 1, 0, 0)
-    assert routes["learned_as"] == {
+    # what a random model says when it is asked for a style is nothing to count on
+    learned_as = {name: many for name, many in routes["learned_as"].items() if name != "distilled"}
+    assert learned_as == {
         "algorithm": "kto", "rows": 11, "hindsight": 0, "hindsight_unanswered": 0, "hindsight_objected": 0,
-        "distilled": 0,
     }  # fmt: skip
     assert report["reward_model"]["n"] == 11
     assert 0 <= report["reward_model"]["low"] <= report["reward_model"]["accuracy"] <= 1

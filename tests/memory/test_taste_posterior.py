@@ -1,0 +1,127 @@
+"""The posterior over tastes: against numbers worked out another way, and against people of known taste."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+from scipy.special import betaln
+
+from memory import taste_posterior
+from memory.card_model import FEATURES, Observation, has
+from memory.features import STYLES, features
+from memory.taste_posterior import AGREES, NONE, ONE, PAIRS, SINGLES, STRICT, TASTES, posterior, satisfies
+from tests.memory.replies import written
+
+
+def seen(style: str, liked: bool, draw: random.Random | None = None) -> Observation:
+    return Observation("r", features(written(style, draw or random.Random(1))), liked)
+
+
+rated = st.lists(st.tuples(st.sampled_from(STYLES), st.booleans()), max_size=40)
+
+
+@settings(deadline=None, max_examples=30)
+@given(rated)
+def test_it_is_a_distribution_whatever_the_thumbs(replies: list[tuple[str, bool]]) -> None:
+    found = posterior([seen(*reply) for reply in replies])
+    assert sum(found.probability.values()) == pytest.approx(1.0)
+    assert all(one >= 0 for one in found.probability.values())
+    assert all(0 < rate < 1 for both in found.rates.values() for rate in both)
+    for style in STYLES:
+        shows = features(written(style, random.Random(2)))
+        assert 0 < found.likes(shows) < 1
+        both = found.agrees(shows, True) + found.agrees(shows, False)
+        assert both == pytest.approx(1 + found.probability[()])
+
+
+def test_without_thumbs_it_is_the_prior() -> None:
+    found = posterior([]).probability
+    assert found[()] == pytest.approx(NONE)
+    assert sum(found[taste] for taste in SINGLES) == pytest.approx(ONE)
+    assert sum(found[taste] for taste in PAIRS) == pytest.approx(1 - NONE - ONE)
+
+
+def test_it_is_bayes_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beta-binomial marginal likelihoods in closed form, the ordered one by numerical integration."""
+    monkeypatch.setattr(taste_posterior, "HAZARD", 1e-12)
+    draw = random.Random(3)
+    ratings = [seen(draw.choice(STYLES), draw.random() < 0.4, draw) for _ in range(14)]
+
+    def evidence(taste: tuple[str, ...]) -> float:
+        sides = [
+            [one.liked for one in ratings if satisfies(taste, one.shows) is inside]
+            for inside in (True, False)
+        ]
+        (a, b), (c, d) = [(sum(side), len(side) - sum(side)) for side in sides]
+        if not taste:
+            return math.exp(betaln(1 + a, 1 + b))
+        strict = betaln(AGREES + a, 1 + b) + betaln(1 + c, AGREES + d) - 2 * betaln(AGREES, 1)
+        # twice the mass where the one rate is above the other: half of the prior lies there
+        ordered, _ = integrate.dblquad(
+            lambda low, high: high**a * (1 - high) ** b * low**c * (1 - low) ** d, 0, 1, 0, lambda high: high
+        )
+        return STRICT * math.exp(strict) + (1 - STRICT) * 2 * ordered
+
+    prior = {
+        taste: {0: NONE, 1: ONE / len(SINGLES), 2: (1 - NONE - ONE) / len(PAIRS)}[len(taste)]
+        for taste in TASTES
+    }
+    weighed = {taste: prior[taste] * evidence(taste) for taste in TASTES}
+    expected = {taste: one / sum(weighed.values()) for taste, one in weighed.items()}
+    # P(one rate above the other) is read off a normal distribution: that costs a little
+    assert posterior(ratings).probability == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(("noise", "ratings", "right"), [(0.0, 12, 0.95), (0.1, 24, 0.9), (0.2, 40, 0.85)])
+def test_the_taste_is_found_despite_wrong_thumbs(noise: float, ratings: int, right: float) -> None:
+    found = wrong = 0
+    for style in STYLES:
+        for seed in range(12):
+            draw = random.Random(f"{style} {seed}")
+            known = []
+            for _ in range(ratings):
+                shown = draw.choice(STYLES)
+                one = seen(shown, False, draw)
+                liked = has(style, one.shows) != (draw.random() < noise)
+                known.append(Observation("r", one.shows, liked))
+            taste, probability = posterior(known).best()
+            found += style in taste
+            wrong += probability > 0.6 and bool(set(taste) & set(STYLES)) and style not in taste
+    assert found / (12 * len(STYLES)) >= right
+    assert wrong / (12 * len(STYLES)) <= 0.05
+
+
+def test_where_everything_seen_was_disliked_the_unseen_is_likely() -> None:
+    down = [seen(style, False) for style in ("brief", "detailed", "formal") for _ in range(4)]
+    found = posterior(down).among(("brief", "detailed", "formal", "bullets", "friendly"))
+    assert sum(found.probability.values()) == pytest.approx(1.0)
+    assert found.probability["bullets",] > 10 * found.probability["brief",]
+    assert found.probability["bullets",] == pytest.approx(found.probability["friendly",])
+
+
+def test_a_style_that_is_disliked_less_than_others_is_no_taste() -> None:
+    draw = random.Random(5)
+    known = [seen("formal", at < 3, draw) for at in range(10)] + [
+        seen("detailed", at < 3, draw) for at in range(30)
+    ]
+    found = posterior(known).among(("formal", "detailed", "bullets"))
+    assert found.probability["formal",] < 0.3
+
+
+def test_it_follows_a_change_of_taste() -> None:
+    draw = random.Random(6)
+    before = [seen(style, style == "brief", draw) for _ in range(6) for style in STYLES]
+    after = [seen(style, style == "formal", draw) for _ in range(3) for style in STYLES]
+    assert posterior(before).best()[0] == ("brief",)
+    assert posterior(before + after).best()[0] == ("formal",)
+
+
+def test_every_feature_can_be_a_taste() -> None:
+    assert {feature for taste in TASTES for feature in taste} == set(FEATURES)
+    assert len(set(TASTES)) == len(TASTES)
+    assert stats.beta(AGREES, 1).mean() > 0.5
