@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.imported import Text
-from policies.learners.distil import believed, distilled, reliability
+from policies.learners.distil import believed, distilled, reliability, summary
 from policies.learners.hindsight import hindsight
 from policies.learners.lora import LearningSettings, TrainResult
 from policies.learners.rows import LearnError, Tokeniser, Tokens
@@ -39,7 +39,7 @@ class Taught:
 
     `read` is `learned` and, where there is a reward model, all that it was fitted to: whoever forgets one of
     these forgets this adapter. `routes` maps a kind of signal to how many there were, and "learned_as" to
-    what they were learned as.
+    what they were learned as. `taste` is what all thumbs together were taken for (`distil.summary`).
     """
 
     result: TrainResult
@@ -47,6 +47,7 @@ class Taught:
     read: Sequence[Unpaired | Pair]
     reward: RewardModel | None
     routes: dict[str, Any] = field(default_factory=dict)
+    taste: dict[str, Any] | None = None
 
 
 def teach(
@@ -79,6 +80,7 @@ def teach(
         found = hindsight(policy, cut.thumbs, words, reward, _room(cut, words))
     made = list(found.pairs) if found else []
     shown: list[Tokens] = []
+    taste: dict[str, Any] | None = None
     model, tokenizer = policy.model, policy.tokenizer
     common = (settings, workshop, progress, cancel, anchors)
     learned: list[Unpaired | Pair]
@@ -89,14 +91,15 @@ def teach(
                 "All ratings so far are thumbs down and the reasons led to no better answer: rate a reply "
                 "up, or edit one."
             )
-        taste = believed(policy, cut.thumbs)
-        shown = distilled(policy, cut.thumbs, taste, words, reward, _room(cut, words), system_message(cut))
+        belief = believed(policy, cut.thumbs)
+        taste = summary(belief) if cut.thumbs else None
+        shown = distilled(policy, cut.thumbs, belief, words, reward, _room(cut, words), system_message(cut))
         # an edit or a pick is no slip of the thumb
         thumbs = [
             kto.Thumb(
                 words.row(row.prompt, row.completion),
                 row.label,
-                reliability(taste, row) if row.source == "thumb" and not row.why else 1.0,
+                reliability(belief, row) if row.source == "thumb" and not row.why else 1.0,
             )
             for row in singles
         ]
@@ -134,7 +137,7 @@ def teach(
         }
     }
     read = learned if reward is None else [*learned, *_judged(cut)]
-    return Taught(result, learned, read, reward, routes)
+    return Taught(result, learned, read, reward, routes, taste)
 
 
 def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> RewardModel | None:

@@ -207,6 +207,7 @@ def _train_and_judge(
         "algorithm": cut.algorithm,
         "why": cut.why,
         "routes": taught.routes,
+        "taste": taught.taste,
         "reward_model": None if taught.reward is None else dict(taught.reward.held_out),
         "last_seq": cut.last_seq,
         "settings": asdict(settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -60,7 +61,15 @@ class AttuneApp(App[None]):
     def _start(self) -> None:
         self.look_again()
         self.set_interval(TICK_SECONDS, self.look_again)
+        if not self.is_headless and _on_terminal():
+            self.set_interval(TICK_SECONDS, self._leave_with_terminal)
         self._warm()
+
+    def _leave_with_terminal(self) -> None:
+        """Reading a terminal that is gone gives nothing at once, for ever: a whole core for nobody."""
+        if not _on_terminal():
+            log.warning("the terminal is gone; leaving")
+            self.exit(return_code=1)
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
@@ -260,3 +269,10 @@ async def settled(app: AttuneApp, seconds: float = 5.0) -> None:
         if time.monotonic() > until:
             raise TimeoutError(f"the app was not settled after {seconds:g} s")
         await asyncio.sleep(0.01)
+
+
+def _on_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.tui.plain import clean, count, one_line, when
 from memory.errors import NotFound
+from memory.preferences import REPLIES
 from memory.records import Adapter
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def _parts(found: Any) -> list[str]:
 def _changed(report: Mapping[str, Any], quote: Quote) -> list[str]:
     """What is different now, and which ratings did it."""
     lines = [clean(str(report["changed"]))] if report.get("changed") else []
+    lines += _taste(report.get("taste"))
     causes = report.get("caused_by") or {}
     rated = causes.get("liked", 0) + causes.get("disliked", 0)
     if rated:
@@ -159,6 +161,22 @@ def _changed(report: Mapping[str, Any], quote: Quote) -> list[str]:
             rating = "good" if each["liked"] else "bad "
             lines.append(f"  {rating} {each['change']:+.1f} nats  {str(each['reply_id'])[:8]}  {shown}")
     return lines
+
+
+def _taste(told: Any) -> list[str]:
+    """What all thumbs together were taken for."""
+    if not isinstance(told, Mapping):
+        return []
+    named = []
+    for one in told.get("likely", ()):
+        replies = " and ".join(REPLIES.get(name, clean(str(name))) for name in one["features"])
+        if replies:
+            named.append(f"{replies} ({one['probability']:.0%})")
+    if not named:
+        return []
+    if told.get("sure"):
+        return [f"All thumbs together speak for {named[0]}."]
+    return [f"No taste is clear from the thumbs yet, so it tries several, such as {', '.join(named)}."]
 
 
 def _samples(report: Mapping[str, Any]) -> list[str]:

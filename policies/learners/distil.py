@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from env.datasets import Prompt, Reply, Unpaired
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from policies.reward_model import RewardModel
 
 EVERYDAY, PROMPT_SEED = 24, 60_013
+# tastes that a report names
+NAMED = 3
 # fewer thumbs are no ground for anything
 FEWEST = 4
 # from this probability on a taste is taken for the owner's, below it tastes are drawn; squared, since a
@@ -74,6 +76,15 @@ def believed(policy: LanguagePolicy, rows: Sequence[Unpaired]) -> TastePosterior
 def reliability(found: TastePosterior, row: Unpaired) -> float:
     """How much a thumb counts: as far as the taste of all thumbs together agrees with it."""
     return max(LEAST, found.agrees(features(row.completion.text), row.label))
+
+
+def summary(found: TastePosterior) -> dict[str, Any]:
+    """For the report: whether a taste was taken for the owner's, and the likeliest ones."""
+    likely = sorted(found.probability.items(), key=lambda one: -one[1])[:NAMED]
+    return {
+        "sure": found.best()[1] >= SURE,
+        "likely": [{"features": list(taste), "probability": one} for taste, one in likely],
+    }
 
 
 def distilled(

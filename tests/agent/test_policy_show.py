@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from memory.card_model import Observation
 from memory.database import open_home
+from memory.features import features
 from memory.journal import Journal
+from memory.taste_posterior import posterior
 from policies.adapters import AdapterRegistry
 from policies.base_models import resolve
 from policies.gate import Factual, HeldOut, Proof, Sample, Skill, Stats, Telling, judge, report
+from policies.learners.distil import summary
 from tests.agent.command_line import Attune
 from tests.policies.tiny_models import make_adapter
 
@@ -45,10 +49,11 @@ def stats(reply: str, **changes: Any) -> Stats:
     return replace(made, **changes)
 
 
-def put(home: Path, model: Path, folder: Path, figures: Stats) -> str:
+def put(home: Path, model: Path, folder: Path, figures: Stats, taste: dict | None = None) -> str:
     """An adapter whose report is the gate's on `figures`; its version."""
     verdict = judge(figures)
     body = report(figures, verdict) | {
+        "taste": taste,
         "proof": {**PROOF, "sha256_trained": "a" * 64, "sha256_served": "a" * 64},
         "trained_on": {"feedback": [], "replies": []},
     }
@@ -142,6 +147,24 @@ def test_every_other_verdict_is_named_with_its_reason(
     assert verdict in shown
     assert f"\u2022 {reason}" in shown
     assert attune("policy", "show", version, "--json").json["report"]["finding"] in shown
+
+
+@pytest.mark.parametrize(
+    ("up", "sentence"),
+    [
+        (12, "All thumbs together speak for brief replies ("),
+        (0, "No taste is clear from the thumbs yet, so it tries several, such as "),
+    ],
+)
+def test_the_taste_that_was_taught_is_named(
+    attune: Attune, home: Path, tmp_path: Path, tiny: Path, reply: str, up: int, sentence: str
+) -> None:
+    long = "Rivers are long. They run to the sea. They carry sand. Many people live near them."
+    thumbs = [
+        Observation(str(at), features("Rivers run." if at < up else long), at < up) for at in range(up + 6)
+    ]
+    version = put(home, tiny, tmp_path / "lora", stats(reply), summary(posterior(thumbs)))
+    assert sentence in " ".join(attune("policy", "show", version).out.split())
 
 
 def test_the_report_of_an_older_home_is_readable(

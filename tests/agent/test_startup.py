@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +47,24 @@ def test_opening_a_home_is_light(tmp_path) -> None:
     found = loaded(OPEN, str(tmp_path / "home"))
     assert "sqlite3" in found
     assert found & {*HEAVY, "textual"} == set()
+
+
+def test_it_leaves_when_its_terminal_is_gone(home: Path, tiny: Path) -> None:
+    """Without a controlling terminal no signal says so, and a read gives nothing at once, for ever."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent.cli", "--home", str(home), "--model", str(tiny)],
+        stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color"}, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        screen = b""
+        while b"Enter sends" not in screen:
+            assert select.select([ours], [], [], 60)[0], screen[-500:]
+            screen += os.read(ours, 65_536)
+        os.close(ours)
+        process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
