@@ -45,6 +45,7 @@ class AttuneApp(App[None]):
         self.loading_model: tuple[float, str] | None = (0.0, "starting")
         self.chat = ChatScreen(runtime)
         self._looking = False
+        self._had_terminal = False
         self.touched = time.monotonic()  # of the last key or click
 
     def get_default_screen(self) -> Screen[Any]:
@@ -55,13 +56,14 @@ class AttuneApp(App[None]):
         self.register_theme(LIGHT)
         self.theme = DARK.name
         self.runtime.ask_permission = self.ask_permission
+        self._had_terminal = not self.is_headless and _on_terminal()
         # The first picture goes out before anything is loaded.
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
         self.look_again()
         self.set_interval(TICK_SECONDS, self.look_again)
-        if not self.is_headless and _on_terminal():
+        if self._had_terminal:
             self.set_interval(TICK_SECONDS, self._leave_with_terminal)
         self._warm()
 
