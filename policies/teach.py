@@ -1,6 +1,6 @@
 """From the cut ledger to a trained adapter: each signal down its route, by the algorithm that was chosen.
 
-thumbs -> KTO, and beside them replies in the style that all thumbs agree on (`learners/distil`); edits,
+thumbs -> KTO, and beside them replies in the taste that all thumbs make probable (`learners/distil`); edits,
 picks, siblings with opposite thumbs -> DPO; a "why" -> hindsight, which makes a pair of it; all of them -> a
 reward model, which PPO and GRPO learn from, and which may object to what hindsight and distillation make;
 imported texts -> SFT; silence -> nothing. KTO reads a pair as one reply liked and one disliked, so that
