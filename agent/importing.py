@@ -21,7 +21,7 @@ from memory.documents.records import Document
 from memory.documents.store import DocumentStore, Row
 from memory.errors import AttuneError
 from memory.journal import generation_body
-from memory.records import Conversation, Feedback, Generation, Memory, Message, Recalled
+from memory.records import Conversation, Feedback, Generation, Memory, Message, Recalled, tried
 from memory.text import as_written, message_text, one_line
 from memory.validity import fold
 
@@ -154,7 +154,7 @@ def _message(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
     if new and (came := entry.get("generation")) is not None:
         fixed = {name: tuple(value) if isinstance(value, list) else value for name, value in came.items()}
         fixed["recalled"] = tuple(Recalled(**shown) for shown in came.get("recalled", ()))
-        made = _record(Generation, {**fixed, "reply_id": one.id})
+        made = _record(Generation, {**fixed, "trial": tried(came.get("trial")), "reply_id": one.id})
         row = {"reply_id": one.id, "base": made.base, "adapter": made.adapter, "body": generation_body(made)}
         _insert(connection, "generation", row)
         for shown in made.recalled:

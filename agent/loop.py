@@ -187,7 +187,7 @@ class Loop:
             sides = self._blind.sides(policy, source, blind)
             # a style that is only tried asks for a thumb, and two replies ask for a choice
             explore = settings.explore and sides is None
-            card_lines, trial = lines_for(runtime.card, explore) if with_card else ((), None)
+            card_lines, trial = lines_for(runtime.card, explore) if with_card else ((), ())
             turn = Turn(
                 policy=policy,
                 sampling=sampling or settings.sampling(),

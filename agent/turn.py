@@ -34,8 +34,8 @@ class Turn:
     # Where the conversation goes back to when the new message of this turn is too long to be answered;
     # (None,) is its very beginning, None means that there is no new message (regenerate).
     back_to: tuple[str | None] | None = None
-    # The style of the card line that is only tried in this turn.
-    trial: str | None = None
+    # The styles that are only tried in this turn; then theirs are the only lines of the card.
+    trial: tuple[str, ...] = ()
     # What speaks and what it is compared with, in a turn that shows two replies.
     sides: tuple[Side, Side] | None = None
 
@@ -91,12 +91,12 @@ def read(generated: Generated) -> Drawn:
     return Drawn(text, () if generated.finish_reason == "cancelled" else tuple(calls), generated)
 
 
-def lines_for(card: PreferenceCard, explore: bool) -> tuple[tuple[str, ...], str | None]:
-    """What stands on the card in this turn, and the style of it that is a trial (memory/exploration.py)."""
-    trial = card.trial() if explore else None
+def lines_for(card: PreferenceCard, explore: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands on the card in this turn, and the styles of it that are a trial (memory/exploration.py)."""
+    trial = card.trial() if explore else ()
     # asked second: a line that another process has learned meanwhile is shown alone
     lines = tuple(card.active_lines())
-    return (lines, None) if lines or trial is None else ((CARD_TEXTS[trial],), trial)
+    return (lines, ()) if lines else (tuple(CARD_TEXTS[style] for style in trial), trial)
 
 
 def tools_for(policy: Policy) -> tuple[dict[str, Any], ...]:

@@ -11,14 +11,14 @@ from memory.records import CardLine, Feedback, Generation, Message
 from policies.adapters import AdapterRegistry
 
 # Said beside a card line that was no belief yet (memory/exploration.py).
-TRIED = "tried once, to learn whether you like it"
+TRIED = "tried once, to learn what you like"
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
     """What a reply was made of. `card` holds the lines it was shown, with today's evidence.
 
-    `trial` is the one among them that was only tried in this reply, if there was one.
+    `trial` are those among them that were only tried in this reply.
     """
 
     message: Message
@@ -26,7 +26,7 @@ class Why:
     card: tuple[CardLine, ...]
     adapter: dict[str, Any] | None
     rating: Feedback | None
-    trial: CardLine | None = None
+    trial: tuple[CardLine, ...] = ()
 
 
 def explain(journal: Journal, card: PreferenceCard, registry: AdapterRegistry, reply_id: str) -> Why:
@@ -51,5 +51,5 @@ def explain(journal: Journal, card: PreferenceCard, registry: AdapterRegistry, r
         card=tuple(line for line in lines if line.text in shown),
         adapter=adapter,
         rating=journal.effective(reply_id),
-        trial=next((line for line in lines if line.feature == generation.trial), None),
+        trial=tuple(line for line in lines if line.feature in generation.trial),
     )

@@ -269,7 +269,7 @@ def _split_siblings(judged: Sequence[Signal]) -> list[Pair]:
 
 
 def _prompt(generation: Generation) -> Prompt:
-    if generation.trial is not None:
+    if generation.trial:
         return _untried(generation)
     return Prompt(
         messages=tuple(generation.messages),
@@ -281,7 +281,7 @@ def _prompt(generation: Generation) -> Prompt:
 
 
 def _untried(generation: Generation) -> Prompt:
-    """The prompt without the card line that was only tried: the thumb says whether the owner wants this
+    """The prompt without the card lines that were only tried: the thumb says whether the owner wants this
     style, not whether a reply should do what its card says. The ids are left to the learner.
     """
     system, *rest = generation.messages

@@ -20,21 +20,26 @@ brief nothing is left to explain, so no line about bullets appears.
 
 The first line asks for THRESHOLD, so that one liked reply among a handful can be enough. Every further
 line asks for FURTHER among alike replies, and for THRESHOLD on its own too: eleven features are looked
-at, and with thumbs that are wrong now and then (one in ten) a lower bar put a second, wrong line on two
-of three cards after 40 ratings; this one does so on one in ten.
+at, and with thumbs that are wrong now and then (one in ten) a bar of THRESHOLD put a second, wrong line on
+one of five cards after 40 ratings; this one does so on one in ten.
+
+Liked more often than the rest is not liked: who wants brief and formal replies dislikes most brief ones and
+most formal ones. So learned lines stand only while replies that show all that the card asks for are liked
+in at least LEAST_LIKED of the cases; without them other things can be tried (exploration.py).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memory.features import Features
 
 PRIOR_STRENGTH = 2.0
 THRESHOLD = 0.85
-FURTHER = 0.95
+FURTHER = 0.90
+LEAST_LIKED = 0.4
 
 # In the order in which ties are decided: first what a reply shows least easily by accident.
 FEATURES: dict[str, tuple[str, bool]] = {
@@ -63,7 +68,7 @@ CONFLICTS = (
 class Observation:
     """One rated text: what it shows and whether it was liked.
 
-    `trial` is the style that was asked of it to learn about (exploration.py); it is no evidence here.
+    `trial` are the styles asked of it to learn about them (exploration.py); they are no evidence here.
     `weight` in [0, 1] is how much of a rating it still counts for (fading.py). `under` are the features
     that lines of the card asked of it (heeding.py).
     """
@@ -71,7 +76,7 @@ class Observation:
     reply_id: str
     shows: Features
     liked: bool
-    trial: str | None = None
+    trial: tuple[str, ...] = ()
     weight: float = 1.0
     under: frozenset[str] = frozenset()
 
@@ -162,7 +167,8 @@ def learn(
     """What the observations say of every feature.
 
     `given` features stand on the card anyway (pinned): the others are judged beside them. `barred` ones
-    (struck) are never chosen. A feature is chosen when its P is high enough and it was liked at least once.
+    (struck) are never chosen. A feature is chosen when its P is high enough and it was liked at least once;
+    when too few replies with all chosen features were liked, none but the `given` ones is.
     """
     marginal = {feature: tally(feature, observations) for feature in FEATURES}
     found = {
@@ -183,12 +189,21 @@ def learn(
             f for f in open_ if found[f].probability >= needed and alone[f] >= THRESHOLD and marginal[f].liked
         ]
         if not ready:
+            if _liked(observations, chosen) < LEAST_LIKED:
+                return {feature: replace(one, chosen=False) for feature, one in found.items()}
             return found
         best = max(ready, key=lambda f: round(found[f].z, 6))  # the first of equals
         found[best] = Finding(found[best].probability, found[best].z, marginal[best], chosen=True)
         chosen.append(best)
         out |= conflicts(best)
         strata = _split(strata, [best])
+
+
+def _liked(observations: Sequence[Observation], chosen: Sequence[str]) -> float:
+    """The share of liked ones among those with all `chosen` features; 1 where there are none of them."""
+    shown = [one for one in observations if all(has(feature, one.shows) for feature in chosen)]
+    seen = sum(one.weight for one in shown)
+    return sum(one.weight * one.liked for one in shown) / seen if seen else 1.0
 
 
 def _finding(z: float, counts: Counts) -> Finding:

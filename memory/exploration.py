@@ -1,26 +1,49 @@
-"""Which style to try next, when nothing is known of the owner's taste yet. Pure functions.
+"""What to ask of the next reply while nothing is known of the owner's taste yet. Pure functions.
 
 With an empty card a model answers in the styles that it happens to like, and one that it hardly ever
 uses by itself may not come up for many replies: nobody can like what they have not seen. So, while
-nothing stands on the card, a reply may be asked for in one style, the one with the fewest rated
-replies; of equals, the one that is most probably liked. Every style gets ENOUGH rated replies at most
-this way, so trials end by themselves whatever the thumbs say; when the taste has changed and old ratings
-have faded (fading.py), they begin again. A reply counts for the styles that it
-shows, and for the one that was asked of it: a model that cannot do a style is not asked for ever. What
-is *learned* from a reply follows from what it shows alone (card_model.py).
+nothing stands on the card, a reply may be asked for in one style of TRIED, or in two at once. It is the
+trial whose thumb says most about the taste: the one with the greatest mutual information between the
+thumb and the taste (Lindley 1956; "BALD" in Houlsby et al. 2011, arXiv 1112.5745),
+
+    I(trial) = H(sum_t P(t) p_t) - sum_t P(t) H(p_t)      in nats
+    p_t = q_t theta_in,t + (1 - q_t) theta_out,t
+
+with P(t), theta_in,t and theta_out,t from taste_posterior.py and q_t the probability that a reply to the
+trial shows all that taste t asks for. Two styles at once halve the tastes that are open faster than one
+after the other would, and are how a taste for both together is found at all.
+
+How likely a reply shows a style that was asked of it, and one that was not, is estimated from the replies
+so far: a model that cannot do a style is not asked for ever. A trial that would say less than WORTH is
+none, so trials end by themselves whatever the thumbs say; when the taste has changed they begin again.
+What is *learned* from a reply follows from what it shows alone (card_model.py).
 
 People who do not rate are never explored on: most of their last RECENT replies must have a thumb.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from memory.card_model import Finding, Observation, has
-from memory.features import STYLES
+from memory.card_model import FEATURES, Observation, conflicts, has
+from memory.taste_posterior import TASTES, Taste, posterior
 
-ENOUGH = 2
+Trial = tuple[str, ...]
+
+# Code is not among them: most questions have none for an answer.
+TRIED = ("brief", "detailed", "bullets", "friendly", "formal", "emoji", "closing_question")
+TRIALS: tuple[Trial, ...] = (
+    *((style,) for style in TRIED),
+    *(pair for pair in itertools.combinations(TRIED, 2) if pair[1] not in conflicts(pair[0])),
+)
+WORTH = 0.02  # nats
 RECENT = 5
+# as many ratings as the taste is read from; older ones would cost time and change nothing
+NEWEST = 200
+# (shown, replies) as if seen before the first: a style that was asked for, and one that was not
+ASKED, UNASKED = (2.0, 2.2), (1.0, 5.0)
 
 
 def rates(thumbs: Sequence[bool]) -> bool:
@@ -29,22 +52,70 @@ def rates(thumbs: Sequence[bool]) -> bool:
 
 
 def next_trial(
-    observations: Sequence[Observation],
-    found: Mapping[str, Finding],
-    on_card: Collection[str] = (),
-    barred: Collection[str] = (),
-) -> str | None:
-    """The style to try in the next reply; None when something is `on_card`, or all were seen ENOUGH.
+    observations: Sequence[Observation], on_card: Collection[str] = (), barred: Collection[str] = ()
+) -> Trial:
+    """The styles to ask of the next reply; () when something is `on_card`, or no trial is WORTH it.
 
-    `barred` styles (struck by the owner) are never tried. Equal input gives the equal answer.
+    `observations` in the order of the ratings; `barred` styles (struck by the owner) are never tried.
+    Equal input gives the equal answer: of equal trials, the one with fewer styles, then the first of TRIALS.
     """
     if on_card:
-        return None
-    counts = {
-        style: sum(has(style, one.shows) or one.trial == style for one in observations if one.holds)
-        for style in STYLES
-        if style not in barred
+        return ()
+    worth = {
+        trial: round(nats, 6)
+        for trial, nats in information(observations[-NEWEST:]).items()
+        if not set(trial) & set(barred)
     }
-    few = [style for style, count in counts.items() if count < ENOUGH]
-    # rounded, so that equal evidence is equal whatever the order of the sums; then the order of STYLES
-    return min(few, key=lambda style: (counts[style], -round(found[style].probability, 6)), default=None)
+    best = max(worth, key=lambda trial: (worth[trial], -len(trial)), default=())
+    return best if best and worth[best] >= WORTH else ()
+
+
+def information(observations: Sequence[Observation]) -> dict[Trial, float]:
+    """What the thumb on a reply to each of TRIALS is expected to say about the taste, in nats."""
+    import numpy as np
+
+    found = posterior(observations)
+    probability = np.array([found.probability[taste] for taste in TASTES])
+    inside, outside = np.array([found.rates[taste] for taste in TASTES]).T
+    asked = {style: _share(observations, style, True) for style in TRIED}
+    unasked = {style: _share(observations, style, False) for style in FEATURES}
+    # the last column, for tastes of fewer than two features, is always shown
+    shows = np.array([[*(_shows(f, trial, asked, unasked) for f in FEATURES), 1.0] for trial in TRIALS])
+    first, second = np.array([_columns(taste) for taste in TASTES]).T
+    meets = shows[:, first] * shows[:, second]
+    liked = meets * inside + (1 - meets) * outside
+    nats = _entropy(liked @ probability) - _entropy(liked) @ probability
+    return dict(zip(TRIALS, nats.tolist(), strict=True))
+
+
+def _columns(taste: Taste) -> tuple[int, int]:
+    names = list(FEATURES)
+    first, second = [*map(names.index, taste), len(names), len(names)][:2]
+    return first, second
+
+
+def _shows(feature: str, trial: Trial, asked: dict[str, float], unasked: dict[str, float]) -> float:
+    """The probability that a reply to `trial` shows `feature`."""
+    if feature in trial:
+        return asked[feature]
+    attribute, wanted = FEATURES[feature]
+    if not wanted:
+        return 1 - _shows(attribute, trial, asked, unasked)
+    return 0.0 if conflicts(feature) & set(trial) else unasked[feature]
+
+
+def _share(observations: Sequence[Observation], feature: str, asked: bool) -> float:
+    """How often replies showed `feature`: of those asked for it, or of those asked for nothing like it."""
+    shown, seen = ASKED if asked else UNASKED
+    for one in observations:
+        wanted = {*one.trial, *one.under}
+        if feature in wanted if asked else not wanted & {feature, *conflicts(feature)}:
+            shown, seen = shown + has(feature, one.shows), seen + 1
+    return shown / seen
+
+
+def _entropy(share: Any) -> Any:
+    """Of a coin with this share of heads, in nats. Shares are never quite 0 or 1: the rates are not."""
+    import numpy as np
+
+    return -share * np.log(share) - (1 - share) * np.log1p(-share)

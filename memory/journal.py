@@ -17,7 +17,7 @@ from typing import Any
 from memory.database import Database
 from memory.errors import NotFound
 from memory.ledger import Ledger, read_message
-from memory.records import Conversation, Generation, Message, Passage, Recalled, Role
+from memory.records import Conversation, Generation, Message, Passage, Recalled, Role, tried
 from memory.text import as_written, message_text, quoted
 
 TITLE_LENGTH = 60
@@ -257,6 +257,7 @@ def read_generation(row: sqlite3.Row) -> Generation:
     fields: dict[str, Any] = json.loads(row["body"])
     recalled = tuple(Recalled(**entry) for entry in fields.pop("recalled"))
     passages = tuple(Passage(**{**entry, "ids": tuple(entry["ids"])}) for entry in fields.pop("passages", ()))
+    fields["trial"] = tried(fields.get("trial"))
     fixed: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }

@@ -16,13 +16,13 @@ from memory.card_texts import CARD_TEXTS
 from memory.fading import weighed
 from memory.features import features
 from memory.journal import Journal
-from memory.records import Message
+from memory.records import Message, tried
 from memory.taste import about_content
 
 # A reply, what it answers, and how it came about: what a reply was given never changes later on.
 QUERY = """
 SELECT reply.id, reply.tool_calls, parent.role AS after, parent.content AS question,
-       json_extract(generation.body, '$.trial') AS trial, generation.base,
+       json_quote(json_extract(generation.body, '$.trial')) AS trial, generation.base,
        json_extract(generation.body, '$.card_lines') AS lines,
        CASE WHEN EXISTS (SELECT 1 FROM shown WHERE shown.reply_id = reply.id)
             THEN json_extract(generation.body, '$.recalled') END AS recalled,
@@ -39,7 +39,7 @@ class Circumstances:
     """`style` is False for a reply judged for what it says. `under`: what the card asked of it."""
 
     style: bool = True
-    trial: str | None = None
+    trial: tuple[str, ...] = ()
     base: str | None = None
     under: frozenset[str] = frozenset()
 
@@ -103,7 +103,7 @@ class Observations:
     def _seen(self, reply: Message, liked: bool) -> Observation:
         known = self._known[reply.id]
         return Observation(
-            reply.id, features(reply.content), liked, known.trial, under=known.under - {known.trial or ""}
+            reply.id, features(reply.content), liked, known.trial, under=known.under.difference(known.trial)
         )
 
     def _look_up(self, replies: Iterable[Message]) -> None:
@@ -126,7 +126,10 @@ class Observations:
                 used_tools=row["after"] == "tool" or row["tool_calls"] != "[]",
             )
             self._known[row["id"]] = Circumstances(
-                not aside, row["trial"], row["base"], _asked(json.loads(row["lines"] or "[]"))
+                not aside,
+                tried(json.loads(row["trial"] or "null")),
+                row["base"],
+                _asked(json.loads(row["lines"] or "[]")),
             )
         # a conversation that was deleted between the two statements
         for reply_id in new:

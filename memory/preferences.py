@@ -10,9 +10,10 @@ import sqlite3
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 
 from memory import card_model, exploration
-from memory.card_model import FEATURES, Finding
+from memory.card_model import FEATURES, Finding, Observation
 from memory.card_texts import CARD_TEXTS
 from memory.database import Database
 from memory.errors import AttuneError, NotFound
@@ -39,6 +40,17 @@ REPLIES = {
 OWN = "own:"
 
 
+@dataclass(slots=True)
+class _Card:
+    """What follows from the ledger and the choices; `trial` is None until it is asked for."""
+
+    key: object
+    lines: list[CardLine]
+    observations: list[Observation]
+    struck: list[str]
+    trial: tuple[str, ...] | None = None
+
+
 class PreferenceCard:
     """The card of a home. Cheap to ask: recomputed only when the ledger or a choice has changed."""
 
@@ -47,29 +59,34 @@ class PreferenceCard:
         self.journal = journal
         self._observations = Observations(journal)
         self._lock = threading.Lock()
-        self._cached: tuple[object, list[CardLine], str | None] | None = None
+        self._cached: _Card | None = None
 
     def lines(self) -> list[CardLine]:
         """Every line there is, with its evidence: one for each feature, then the owner's own."""
-        return list(self._current()[0])
+        return list(self._current().lines)
 
     def active_lines(self) -> list[str]:
         """The texts that go into the prompt, in an order that does not jump when one more is learned."""
         return [line.text for line in self.lines() if line.active]
 
-    def trial(self) -> str | None:
-        """The style that the next reply should be asked for, to learn whether it is liked (exploration.py).
+    def trial(self) -> tuple[str, ...]:
+        """The styles that the next reply should be asked for, to learn about the taste (exploration.py).
 
-        None while anything stands on the card, when the person does not rate, and when all were seen.
+        () while anything stands on the card, when the person does not rate, and when enough was seen.
         """
-        if (style := self._current()[1]) is None:
-            return None
         newest = self.db.rows(
             "SELECT EXISTS (SELECT 1 FROM signal WHERE reply_id = message.id AND kind = 'thumb') AS thumb"
             " FROM message WHERE role = 'assistant' AND tool_calls = '[]' ORDER BY rowid DESC LIMIT ?",
             (exploration.RECENT,),
         )
-        return style if exploration.rates([bool(row["thumb"]) for row in newest]) else None
+        # asked first, since what follows is the dearer question
+        if not exploration.rates([bool(row["thumb"]) for row in newest]):
+            return ()
+        card = self._current()
+        if card.trial is None:
+            on_card = [line.feature for line in card.lines if line.active]
+            card.trial = exploration.next_trial(card.observations, on_card, card.struck)
+        return card.trial
 
     def line(self, feature_or_text: str) -> CardLine:
         """One line by feature name or by its text. Raises NotFound."""
@@ -112,14 +129,13 @@ class PreferenceCard:
         except NotFound:
             return self._choose(OWN + uuid.uuid4().hex[:8], "pinned", line)
 
-    def _current(self) -> tuple[list[CardLine], str | None]:
-        """The lines, and the style that may be tried."""
+    def _current(self) -> _Card:
         choices = self.db.rows("SELECT * FROM card_choice ORDER BY created_at, feature")
         key = (self.journal.ledger_version(), [tuple(row) for row in choices])
         with self._lock:
-            if self._cached is None or self._cached[0] != key:
-                self._cached = (key, *self._compute(choices))
-            return self._cached[1], self._cached[2]
+            if self._cached is None or self._cached.key != key:
+                self._cached = self._compute(key, choices)
+            return self._cached
 
     def _choose(self, feature: str, state: str, text: str) -> CardLine:
         with self.db.transaction() as connection:
@@ -138,7 +154,7 @@ class PreferenceCard:
                 return line
         raise AttuneError("The card line was removed by another process in the same moment; try again.")
 
-    def _compute(self, choices: list[sqlite3.Row]) -> tuple[list[CardLine], str | None]:
+    def _compute(self, key: object, choices: list[sqlite3.Row]) -> _Card:
         observations = self._observations.all()
         chosen = {row["feature"]: row for row in choices}
         pinned = [feature for feature, row in chosen.items() if row["state"] == "pinned"]
@@ -177,8 +193,7 @@ class PreferenceCard:
             for row in choices
             if row["feature"] not in FEATURES
         ]
-        on_card = [line.text for line in made if line.active]
-        return made, exploration.next_trial(observations, found, on_card, struck)
+        return _Card(key, made, observations, struck)
 
 
 def summary(feature: str, finding: Finding, faded: int = 0, idle: Heeded | None = None) -> str:

@@ -91,7 +91,7 @@ class Generation:
 
     `prompt_ids` and `completion_ids` are token ids under `base`'s tokenizer; `messages` is the exact
     chat list that was rendered (system first). `card_lines` are the texts of the card that was shown.
-    `trial` names the style among them that was only tried once, to learn whether it is liked.
+    `trial` names the styles among them that were only tried once, to learn whether they are liked.
     """
 
     reply_id: str
@@ -105,12 +105,17 @@ class Generation:
     recalled: tuple[Recalled, ...] = ()
     passages: tuple[Passage, ...] = ()
     card_lines: tuple[str, ...] = ()
-    trial: str | None = None
+    trial: tuple[str, ...] = ()
     tools: tuple[dict[str, Any], ...] = ()
     finish_reason: str = "stop"
     first_token_ms: float = 0.0
     total_ms: float = 0.0
     reused_tokens: int = 0
+
+
+def tried(stored: Any) -> tuple[str, ...]:
+    """`Generation.trial` as a home or an export holds it: a list, or in older ones a name or nothing."""
+    return (stored,) if isinstance(stored, str) else tuple(stored or ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,16 +36,18 @@ def test_a_rating_person_is_shown_a_style_once_and_why_says_so(make_runtime: Mak
     runtime = make_runtime(BRIEF, memory=False)
     first = speak(runtime, value=-1)
     assert first.generation.card_lines == ()
-    assert runtime.why(first.message.id).trial is None
+    assert runtime.why(first.message.id).trial == ()
+    asked = runtime.card.trial()
+    lines = tuple(CARD_TEXTS[style] for style in asked)
     tried = speak(runtime)
-    assert system(runtime).endswith("Preferences of the owner:\n- Give detailed replies.")
-    assert tried.generation.card_lines == ("Give detailed replies.",)
-    assert tried.generation.trial == "detailed"
+    assert system(runtime).endswith("Preferences of the owner:" + "".join(f"\n- {line}" for line in lines))
+    assert tried.generation.card_lines == lines
+    assert tried.generation.trial == asked != ()
     assert runtime.journal.generation(tried.message.id) == tried.generation
     assert runtime.card.active_lines() == []
     why = runtime.why(tried.message.id)
-    assert why.trial is not None
-    assert [line.text for line in why.card] == [why.trial.text] == [CARD_TEXTS["detailed"]]
+    assert why.card == why.trial
+    assert tuple(line.text for line in why.card) == lines
     shown = [text for _, text, _ in WhyScreen(runtime, tried.message.id)._explain()]
     assert any(TRIED in text for text in shown)
     assert not any(TRIED in text for _, text, _ in WhyScreen(runtime, first.message.id)._explain())
@@ -54,9 +56,9 @@ def test_a_rating_person_is_shown_a_style_once_and_why_says_so(make_runtime: Mak
 def test_who_does_not_rate_is_never_explored_on(make_runtime: Make) -> None:
     runtime = make_runtime(BRIEF, memory=False)
     for _ in range(8):
-        assert speak(runtime).generation.trial is None
+        assert speak(runtime).generation.trial == ()
     speak(runtime, value=-1)
-    assert speak(runtime).generation.trial is None  # one thumb in five
+    assert speak(runtime).generation.trial == ()  # one thumb in five
 
 
 def test_a_learned_line_ends_the_trials(make_runtime: Make) -> None:
@@ -64,21 +66,22 @@ def test_a_learned_line_ends_the_trials(make_runtime: Make) -> None:
     runtime = make_runtime(*replies, memory=False)
     for value in (1, -1, -1):
         done = speak(runtime, value=value)
-    assert done.generation.trial is not None
+    assert done.generation.trial
     done = speak(runtime)
     assert done.generation.card_lines == ("Keep replies brief.",)
-    assert done.generation.trial is None
+    assert done.generation.trial == ()
 
 
 def test_a_trial_lasts_for_the_whole_turn_and_tool_chatter_teaches_nothing(make_runtime: Make) -> None:
     runtime = make_runtime(BRIEF, call("calculator", expression="6*14"), "84.", memory=False)
     speak(runtime, value=-1)
+    asked = runtime.card.trial()
     done = speak(runtime, "What is 6*14?", value=1)
     path = runtime.journal.path(done.message.id)
     assert [message.role for message in path] == ["user", "assistant", "tool", "assistant"]
-    assert runtime.journal.generation(path[1].id).trial == done.generation.trial == "detailed"
+    assert runtime.journal.generation(path[1].id).trial == done.generation.trial == asked != ()
     assert runtime.card.line("brief").summary == "0 of 1 brief replies liked"
-    assert runtime.card.trial() == "detailed"  # it was not seen yet
+    assert runtime.card.trial() == asked  # it was not seen yet
 
 
 @pytest.mark.parametrize(
@@ -87,9 +90,9 @@ def test_a_trial_lasts_for_the_whole_turn_and_tool_chatter_teaches_nothing(make_
 def test_it_can_be_turned_off(make_runtime: Make, settings: dict[str, bool], how: dict[str, bool]) -> None:
     runtime = make_runtime(BRIEF, memory=False, **settings)
     speak(runtime, value=-1, **how)
-    assert runtime.card.trial() == "detailed"
+    assert runtime.card.trial()
     done = speak(runtime, **how)
-    assert done.generation.trial is None
+    assert done.generation.trial == ()
     assert done.generation.card_lines == ()
 
 
@@ -110,7 +113,7 @@ def test_in_the_learning_bench_only_the_card_explores_and_only_in_turns(
             learner.rate(learner.reply("Tell me about trees.")[0], -1)
             reply_id, _ = learner.reply("What is bread?")
             made = learner.runtime.journal.generation(reply_id)
-            assert (made.trial is not None) is explores
+            assert bool(made.trial) is explores
             learner.rate(reply_id, -1)
             plain = BenchLearner("base", 0, tiny)
             try:

@@ -7,7 +7,7 @@ from memory.records import Generation, Message
 
 
 def said(
-    text: str, question: str, card: str = "", finish_reason: str = "stop", trial: str | None = None
+    text: str, question: str, card: str = "", finish_reason: str = "stop", trial: tuple[str, ...] = ()
 ) -> Generation:
     system = "You are Attune, a personal agent." + card
     messages = ({"role": "system", "content": system}, {"role": "user", "content": question})
@@ -55,7 +55,9 @@ def test_a_line_that_was_only_tried_is_not_in_the_training_prompt(journal: Journ
     conversation = journal.start_conversation()
     user = journal.add_user(conversation.id, None, "Trees?")
     card = "\n\nPreferences of the owner:\n- Keep replies brief."
-    reply = journal.add_reply(conversation.id, user.id, "Tall.", said("Tall.", "Trees?", card, trial="brief"))
+    reply = journal.add_reply(
+        conversation.id, user.id, "Tall.", said("Tall.", "Trees?", card, trial=("brief",))
+    )
     journal.rate(reply.id, -1)
     (row,), _ = rows(journal)
     assert [m["content"] for m in row.prompt.messages] == ["You are Attune, a personal agent.", "Trees?"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+
+from policies.seed.styles import Style
 
 FACTS = (
     "The moon shapes the tides in the sea every day.",
@@ -26,3 +29,18 @@ def written(style: str, draw: random.Random) -> str:
         "friendly": emoji + "Happy to help! " + " ".join(facts[: draw.choice([2, 3])]) + closing,
         "formal": "Certainly. " + " ".join(facts[: draw.choice([2, 3])]) + " I remain at your service.",
     }[style]
+
+
+def styled(asked: Sequence[str]) -> Style:
+    """What the embedded model was taught to write when features of a reply are asked of it."""
+
+    def wanted(name: str) -> bool | None:
+        return True if name in asked else False if f"no_{name}" in asked else None
+
+    return Style(
+        length=next((one for one in asked if one in ("brief", "detailed")), ""),
+        tone=next((one for one in asked if one in ("friendly", "formal")), ""),
+        bullets=wanted("bullets"),
+        emoji=wanted("emoji"),
+        question=wanted("closing_question"),
+    )

@@ -74,6 +74,21 @@ def test_a_line_that_is_followed_stays_as_long_as_it_is_liked() -> None:
     assert "bullets" not in active(early + turned)
 
 
+def test_what_is_mostly_disliked_is_no_line_however_much_worse_the_rest_is() -> None:
+    """Brief and formal ones are liked together only; one of the two alone is on no card."""
+    shown = {name: features(written(name, random.Random(3))) for name in ("brief", "formal", "bullets")}
+    both = features("Certainly, the moon shapes the tides.")
+    assert both.brief
+    assert both.formal
+    apart = [Observation("r", shown[name], False) for name in ("brief", "formal", "bullets", "bullets")]
+    liked = [Observation("b", both, True)]
+    assert len(active(apart[2:] * 2 + liked)) == 1
+    assert active(apart * 2 + liked) == set()
+    assert active(apart * 2 + liked * 4) == {"brief", "formal"}
+    # what the owner pinned is not a matter of sums
+    assert learn(apart * 2 + liked, given=["brief"])["formal"].chosen is False
+
+
 counts = st.builds(
     lambda seen, liked, others, others_liked: Counts(
         seen, round(seen * liked), others, round(others * others_liked)

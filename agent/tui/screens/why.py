@@ -140,7 +140,7 @@ def _card(made: Generation, today: tuple[CardLine, ...]) -> str:
             state = f"{line.state}, " if line.state != "auto" else ""
             summary = f" \u00b7 {clean(line.summary)}" if line.summary else ""
             lines.append(f"  {state}{line.probability:.0%} sure{summary}")
-    if made.trial is not None:  # then it is the only line
+    if made.trial:  # then there are no other lines
         lines.append(f"  {TRIED}")
     return "\n".join(lines) or "None: the card was empty."
 
