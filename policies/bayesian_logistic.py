@@ -126,3 +126,8 @@ def _laplace(design: Tensor, y: Tensor, directions: Tensor, spread: float) -> Po
     hessian = (design.T * (p * (1.0 - p))) @ design + torch.diag(prior)
     evidence = value + 0.5 * prior.log().sum() - 0.5 * torch.logdet(hessian)
     return Posterior(directions, weights, torch.linalg.inv(hessian), spread, float(evidence))
+
+
+def sigmoid(logit: float) -> float:
+    """1 / (1 + exp(-logit)), without overflow on either side."""
+    return 1.0 / (1.0 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1.0 + math.exp(logit))

@@ -198,7 +198,8 @@ class LanguagePolicy:
 
         Raises PolicyError where there is no reward model for this base, LearnError where it is damaged.
         """
-        from policies.reward_model import RewardModel, best_of
+        from policies.best_of import best_of
+        from policies.reward_model import RewardModel
 
         found = RewardModel.load(Path(reward), self.model, self.tokenizer)
         if found is None:

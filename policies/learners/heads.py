@@ -9,7 +9,7 @@ of length need not hide in the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -84,9 +84,12 @@ def _states(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
         ).last_hidden_state.float()
 
 
-def head(model: Any, begin: int, score: Any) -> Any:
+def head(model: Any, begin: int, score: Any, said: Callable[[list[int]], float] | None = None) -> Any:
     """`score`, a module from `running_features` to (rows, length, 1), as TRL's PPO wants a reward or value
-    model: a module with a backbone, whose name is `base_model_prefix`, and `.score`."""
+    model: a module with a backbone, whose name is `base_model_prefix`, and `.score`.
+
+    With `said`, what it makes of the ids of each whole reply is one feature more, the same at all places.
+    """
     import torch
 
     class Frozen(torch.nn.Module):
@@ -94,6 +97,11 @@ def head(model: Any, begin: int, score: Any) -> Any:
 
         def forward(self, input_ids: Any, attention_mask: Any, **_: Any) -> Any:
             features = running_features(model, input_ids, attention_mask.long(), begin)
+            if said is not None:
+                replies = zip(input_ids[:, begin:], attention_mask[:, begin:].bool(), strict=True)
+                whole = features.new_tensor([said(ids[kept].tolist()) for ids, kept in replies])
+                more = whole[:, None, None].expand(*features.shape[:2], 1)
+                features = torch.cat([features, more], -1)
             return SimpleNamespace(hidden_states=(features,))
 
     class Head(torch.nn.Module):

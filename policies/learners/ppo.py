@@ -88,7 +88,7 @@ def train(
         ids = [row["input_ids"] for row in rows]
         return {"input_ids": torch.tensor([[pad_id] * (width - len(row)) + row for row in ids])}
 
-    value = torch.nn.Linear(len(reward.centre), 1)
+    value = torch.nn.Linear(len(reward.found.centre), 1)
     torch.nn.init.zeros_(value.weight)
     torch.nn.init.zeros_(value.bias)
 
@@ -98,8 +98,8 @@ def train(
         def __init__(self) -> None:
             super().__init__()
             self.linear = value.to(model.device)
-            self.centre = reward.centre.to(model.device, torch.float32)
-            self.scale = reward.scale.to(model.device, torch.float32)
+            self.centre = reward.found.centre.to(model.device, torch.float32)
+            self.scale = reward.found.scale.to(model.device, torch.float32)
 
         def forward(self, features: Any) -> Any:
             return self.linear((features - self.centre) / self.scale)
@@ -115,7 +115,7 @@ def train(
             super().__init__(
                 processing_class=SimpleNamespace(pad_token_id=pad_id, eos_token_id=end),
                 ref_model=None,
-                reward_model=head(model, width, reward.module(model.device)),
+                reward_model=head(model, width, reward.module(model.device), reward.taste_logit),
                 value_model=head(model, width, Scaled()),
                 data_collator=collate,
                 **arguments,

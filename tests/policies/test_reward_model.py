@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from env.people import Person
 from env.skills.probes import everyday_prompts, system, user
 from policies.base_models import resolve
+from policies.best_of import best_of
 from policies.language_policy import LanguagePolicy
 from policies.learners.dpo import Preference
-from policies.learners.heads import adapters_off, reply_features, running_features
+from policies.learners.heads import adapters_off, head, reply_features, running_features
 from policies.learners.kto import Thumb
 from policies.learners.rows import LearnError, Tokens, pad_batch
 from policies.policy import SamplingParams
-from policies.reward_model import FILE, RewardModel, best_of
+from policies.reward_model import FILE, RewardModel
 from tests.policies.rated import chat
 from tests.policies.tiny_models import shared_adapter
 
@@ -91,6 +95,36 @@ def test_it_comes_back_from_its_file(policy: LanguagePolicy, tmp_path: Path) -> 
     (tmp_path / FILE).write_bytes(b"not that")
     with pytest.raises(LearnError, match="damaged"):
         RewardModel.load(tmp_path, policy.model, policy.tokenizer)
+
+
+def test_one_that_was_saved_before_it_read_words_goes_on_without(
+    policy: LanguagePolicy, tmp_path: Path
+) -> None:
+    reward = RewardModel.fit(policy.model, policy.tokenizer, thumbs(24))
+    path = reward.save(tmp_path)
+    with safe_open(path, "pt") as file:
+        about = json.loads(file.metadata()["about"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del about["share"], about["taste"]
+    save_file(tensors, path, {"about": json.dumps(about)})
+    again = RewardModel.load(tmp_path, policy.model, policy.tokenizer)
+    assert again is not None
+    hidden_alone = replace(reward, found=replace(reward.found, share=1.0))
+    rows = [reply(at, at % 2 > 0) for at in range(40, 48)]
+    assert again.score(rows) == pytest.approx(hidden_alone.score(rows), abs=1e-4)
+
+
+def test_ppo_is_given_the_same_scores(policy: LanguagePolicy) -> None:
+    reward = RewardModel.fit(policy.model, policy.tokenizer, thumbs(24))
+    rows = [reply(at, at % 2 > 0) for at in range(40, 48)]
+    width = len(rows[0].prompt_ids)
+    scorer = head(policy.model, width, reward.module(policy.device), reward.taste_logit)
+    batch = pad_batch(rows, 0, policy.device)
+    hidden = scorer.frozen(batch["input_ids"], batch["attention_mask"]).hidden_states[-1]
+    scores = scorer.score(hidden)[..., 0]
+    ends = batch["attention_mask"].sum(1) - 1
+    last = [float(scores[at, end]) for at, end in enumerate(ends)]
+    assert last == pytest.approx(reward.score(rows), abs=1e-3)
 
 
 def test_features_at_the_last_place_are_those_of_the_whole_reply(policy: LanguagePolicy) -> None:
