@@ -11,17 +11,20 @@ no client, and what one of them writes is not taken for the work of another proc
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from memory.embedder import Embedder
 from memory.errors import AttuneError
-from memory.index_files import MOVED, blank_rest, collection_name, delete_files, entries_but, signature, torn
+from memory.index_files import MOVED, blank_rest, collection_name, delete_files, only_chroma, signature, torn
+from memory.index_purge import compact, drop, drop_everywhere, hasten, settle, write_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,21 +64,18 @@ class VectorIndex:
     def remove(self, ids: Sequence[str]) -> None:
         """Ids that are not there are skipped."""
         if ids:
-            self._files.do(self, lambda: self._collection().delete(ids=list(ids)), self._name)
+            self._files.do(self, lambda: drop(self._collection(), ids), self._name)
 
     def forget(self, ids: Sequence[str]) -> None:
-        """Like `remove`, from every collection of the folder, and no vector stays behind in the files:
-        Chroma keeps what was removed in its queue, and the text can be guessed from a vector (arXiv
-        2310.06816). All others move to new files, so this takes as long as storing them did.
+        """Like `remove`, from every collection of the folder, and no vector stays behind in the files.
+
+        The files are written out for it, which takes some seconds for a hundred thousand vectors.
         """
-        self._files.move(self, set(ids))
+        self._files.purge(self, sorted(set(ids)))
 
     def query(self, text: str, k: int) -> list[tuple[str, float]]:
         """The k nearest ids with their cosine similarity in [-1, 1], nearest first."""
-        if k < 1:
-            return []
-        [vector] = self.embedder.embed([text])
-        return self.nearest(vector, k)
+        return self.nearest(self.embedder.embed([text])[0], k) if k > 0 else []
 
     def nearest(self, vector: Sequence[float], k: int) -> list[tuple[str, float]]:
         """`query` for a vector of the embedder. Fewer than k when the collection holds fewer."""
@@ -196,7 +196,7 @@ class _Folder:
                 except AttuneError:
                     raise
                 except BaseException as error:
-                    _only_chroma(error)
+                    only_chroma(error)
                     wrong = error
                 if mend is not None:
                     mend()
@@ -218,6 +218,7 @@ class _Folder:
             found = self._collections[name] = self.client().get_or_create_collection(
                 name, embedding_function=None, configuration=COSINE
             )
+            settle(found)
             self._known = signature(self.path)  # it may have been made just now
         return found
 
@@ -254,14 +255,18 @@ class _Folder:
 
         self.do(user, drop, name)
 
-    def move(self, user: VectorIndex, gone: set[str]) -> None:
-        """All entries but the `gone` into new files."""
+    def purge(self, user: VectorIndex, gone: list[str]) -> None:
+        # how soon Chroma writes out is read when the files are opened: hence one opening for each step
         with self.lock:
-            kept = self.do(user, lambda: entries_but(self.client(), gone))
-            self._wipe()
-            for name, ids, vectors in kept:
-                for start in range(0, len(ids), MOVED):
-                    self.put(user, name, ids[start : start + MOVED], list(vectors[start : start + MOVED]))
+            for step in (partial(drop_everywhere, ids=gone), hasten, write_out):
+                self.do(user, lambda step=step: step(self.client()))  # type: ignore[misc]
+                self.close()
+            self._blanked.clear()
+            blank_rest(self.path, self._blanked)
+            try:
+                compact(self.path)
+            except (OSError, sqlite3.Error):
+                self._wipe()  # who holds the texts fills it again
 
     def leave(self, user: VectorIndex) -> None:
         with self.lock:
@@ -283,13 +288,6 @@ class _Folder:
         self.close()
         _forget_clients(self.path)
         delete_files(self.path)
-
-
-def _only_chroma(error: BaseException) -> None:
-    """Let pass what is not Chroma's: its Rust core panics with a class that derives from BaseException."""
-    if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-        return
-    raise error
 
 
 def _forget_clients(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Several collections in one folder: owners, kinds, forgetting, and what `state` tells."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -73,32 +74,117 @@ def test_the_nearest_come_first_and_few_are_fine(make: Make) -> None:
     assert index.query("tea", 0) == index.nearest(vector("tea"), 0) == []
 
 
+def lies_in(folder: Path, text: str) -> bool:
+    """Whether the vector of a text can be read anywhere in the files, as it is or scaled to unit length.
+
+    A graph holds it scaled, so the last bits differ: all runs of numbers are compared. The text should have
+    several words, or its few numbers are found in many places.
+    """
+    sought = np.array(vector(text), dtype="<f4")
+    sought /= np.linalg.norm(sought)
+    for path in folder.rglob("*"):
+        held = path.read_bytes() if path.is_file() else b""
+        for shift in range(4):
+            numbers = np.frombuffer(held[shift : len(held) - (len(held) - shift) % 4], dtype="<f4")
+            if len(numbers) < len(sought):
+                continue
+            numbers = np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0).clip(-1e3, 1e3)
+            runs = np.lib.stride_tricks.sliding_window_view(numbers, len(sought))
+            scale = np.linalg.norm(runs, axis=1)
+            if ((runs @ sought) > 0.999 * scale)[scale > 1e-3].any():
+                return True
+    return False
+
+
 def test_forgetting_leaves_no_vector_behind_and_all_others_in_place(tmp_path: Path) -> None:
     secret = "the safe opens with quartz"
-    gone, left = (np.array(vector(text), dtype="<f4").tobytes() for text in (secret, "green tea"))
     # Many times: Chroma writes some files with room in them, and what lies there depends on its memory.
     for number in range(12):
         folder = tmp_path / str(number)
-        facts, passages, theirs = (
+        facts, passages, theirs, empty = (
             VectorIndex(folder, HashEmbedder(), owner, kind)
-            for owner, kind in (("owner", "fact"), ("owner", "passage"), ("other", "fact"))
+            for owner, kind in (("owner", "fact"), ("owner", "passage"), ("other", "fact"), ("none", "fact"))
         )
         facts.add(["secret", "kept"], [secret, "green tea"])
         passages.add(["secret", "page"], [secret, "black coffee"])
         theirs.add(["their"], ["white milk"])
+        empty.add(["secret"], [secret])
+        assert lies_in(folder, secret)
         facts.forget(["secret"])
-        assert (facts.ids(), passages.ids(), theirs.ids()) == ({"kept"}, {"page"}, {"their"})
+        for index, expected in ((facts, {"kept"}), (passages, {"page"}), (theirs, {"their"}), (empty, set())):
+            assert index.ids() == expected
         for index, text, expected in (
             (facts, "tea", "kept"),
             (passages, "coffee", "page"),
             (theirs, "milk", "their"),
         ):
             assert ids(index.query(text, 1)) == [expected]
-        for index in (facts, passages, theirs):
+        for index in (facts, passages, theirs, empty):
             index.close()
-        held = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-        assert any(left in content for content in held)
-        assert not any(gone in content for content in held), number
+        assert lies_in(folder, "green tea")
+        assert not lies_in(folder, secret), number
+
+
+def test_what_left_a_large_collection_before_is_forgotten_as_well(make: Make, tmp_path: Path) -> None:
+    index, names = make(), [str(at) for at in range(1_200)]
+    index.add(names, [f"memory number {name}" for name in names])
+    forgotten, edited, removed, opal = (
+        f"the {stone} lies in a safe behind an old green door of that house"
+        for stone in ("quartz", "amber", "jade", "opal")
+    )
+    index.add(["secret", "edited", "removed"], [forgotten, edited, removed])
+    index.add([f"more {name}" for name in names], [f"another one {name}" for name in names])
+    index.add(["edited"], ["an open door"])
+    index.remove(["removed"])
+    dropped = make(kind="gone")
+    dropped.add(names, [f"{opal} {name}" for name in names])
+    dropped.clear()
+    index.forget(["secret"])
+    assert len(index.ids()) == 2_401
+    assert index.finds(index.ids())
+    assert ids(index.query("an open door", 1)) == ["edited"]
+    index.close()
+    dropped.close()
+    folder = tmp_path / "index"
+    assert lies_in(folder, "memory number 7")
+    for text in (forgotten, edited, removed, f"{opal} 7"):
+        assert not lies_in(folder, text), text
+
+
+def test_a_process_that_died_while_forgetting_leaves_no_slow_index(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = make()
+    index.add(["secret", "kept"], ["quartz safe", "green tea"])
+    usual = index.collection().configuration["hnsw"]
+
+    def die(client: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("memory.vector_index.write_out", die)
+        with pytest.raises(KeyboardInterrupt):
+            index.forget(["secret"])
+    index.reopen()
+    assert index.ids() == {"kept"}
+    assert index.collection().configuration["hnsw"] == usual
+
+
+def test_an_index_that_cannot_be_cleaned_starts_anew(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = make()
+    index.add(["secret", "kept"], ["quartz safe", "green tea"])
+
+    def refuse(folder: Path) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("memory.vector_index.compact", refuse)
+    before = index.state()
+    index.forget(["secret"])
+    assert index.state() != before
+    assert index.ids() == set()
+    assert not lies_in(tmp_path / "index", "quartz safe")
 
 
 def test_the_state_changes_when_anybody_changes_the_collection(make: Make, tmp_path: Path) -> None:
