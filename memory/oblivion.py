@@ -33,6 +33,8 @@ ELSEWHERE = (
     ("feedback", "id", "text"), ("feedback", "id", "why"), ("conversation", "id", "title"),
     ("card_choice", "feature", "text"),
 )  # fmt: skip
+# texts in the report of an adapter, which may have learned the words
+REPORTED = ("samples", "reasons")
 _NAME_LIKE = re.compile(r"(?<!^)\b[^\W\d_]*[A-Z][\w'-]*|\b[\w-]*\d[\w-]*")
 
 
@@ -89,6 +91,14 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
                 blotted = close if row[key] in near else far
                 if (text := blotted(row[column])) != row[column]:
                     connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (text, row[key]))
+        if db.row("SELECT 1 FROM sqlite_master WHERE name = 'adapters'"):
+            for row in connection.execute("SELECT number, report FROM adapters").fetchall():
+                report = json.loads(row["report"])
+                left = report | {name: _replaced(report[name], close) for name in REPORTED if name in report}
+                if left != report:
+                    connection.execute(
+                        "UPDATE adapters SET report = ? WHERE number = ?", (json.dumps(left), row["number"])
+                    )
         connection.executemany(
             "INSERT OR IGNORE INTO unlearned SELECT id FROM message WHERE id = ?", [(one,) for one in told]
         )

@@ -227,6 +227,24 @@ def test_the_slash_command_asks_and_then_does(make_runtime: Make, tmp_path: Path
     assert say("purge").text == "No adapter is marked."
 
 
+def test_what_an_adapter_said_in_its_report_is_forgotten_too(run: Attune, kept: Home, tmp_path: Path) -> None:
+    report = {
+        "algorithm": "kto",
+        "samples": [{"text": "Shall we walk Fitzo?", "truncated": False}, {"text": "Rain is water."}],
+        "reasons": ["It repeats 'my dog is called Fitzo' in every reply."],
+    }
+    with kept.registry() as registry:
+        registry.add(light_adapter(tmp_path / "fourth"), light_meta(report=report))
+    run("forget", "memory", kept.memory)
+    with kept.registry() as registry:
+        left = registry.get("v4").report
+    assert left["algorithm"] == "kto"
+    assert [one["text"] for one in left["samples"]] == ["Shall we walk (forgotten)?", "Rain is water."]
+    assert left["reasons"] == ["It repeats '(forgotten)' in every reply."]
+    held = [path for path in kept.path.rglob("*") if path.is_file() and b"fitzo" in path.read_bytes().lower()]
+    assert held == []
+
+
 # --- all of it, with a model ----------------------------------------------------------------------
 
 
