@@ -168,7 +168,10 @@ class Facts(Validity):
         """
         words = WORD.findall(as_written(query))
         if not words:
-            return self.all()[:limit]
+            newest = self.db.rows(
+                "SELECT id FROM memory WHERE valid_to IS NULL ORDER BY created_at DESC, id LIMIT ?", (limit,)
+            )
+            return self.many([row["id"] for row in newest])
         found = self.db.rows(
             "SELECT memory_id FROM memory_text WHERE memory_text MATCH ? ORDER BY rank LIMIT ?",
             (f"text : ({' AND '.join(map(_prefix, words))})", limit),

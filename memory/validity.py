@@ -31,27 +31,31 @@ class Validity:
 
         def get(self, memory_id: str) -> Memory: ...
         def many(self, ids: Sequence[str]) -> list[Memory]: ...
+        def _read(self, ids: Sequence[str]) -> list[Memory]: ...
 
     def contradicted(self, said: Statement, but: str = "") -> list[Memory]:
         """The facts that hold and that `said`, said now, takes the place of."""
         self._read_unread()
         found = self.db.rows(
-            f"SELECT {COLUMNS} FROM remembered WHERE valid_to IS NULL AND kind = 'fact' AND id IN ("
-            " SELECT id FROM memory WHERE claim IN (:claim, :present)"
-            " UNION SELECT id FROM memory WHERE slot = :slot AND slot <> '' AND valid_to IS NULL)"
-            " AND id <> :but",
-            {"claim": said.claim, "present": said.claim.removeprefix("was "), "slot": said.slot, "but": but},
+            "SELECT id FROM memory WHERE claim IN (:claim, :present)"
+            " UNION SELECT id FROM memory WHERE slot = :slot AND slot <> '' AND valid_to IS NULL",
+            {"claim": said.claim, "present": said.claim.removeprefix("was "), "slot": said.slot},
         )
-        return [one for one in map(read_memory, found) if contradict(read(one.text, one.created_at), said)]
+        return [
+            one
+            for one in self.many([row["id"] for row in found if row["id"] != but])
+            if one.kind == "fact" and contradict(read(one.text, one.created_at), said)
+        ]
 
     def ended_like(self, text: str) -> Memory | None:
         """The newest past memory that said the same as `text` and was corrected, if there is one."""
         row = self.db.row(
-            f"SELECT {COLUMNS} FROM remembered WHERE valid_to IS NOT NULL AND (claim = ? OR folded = ?)"
+            "SELECT id, ended_at FROM memory WHERE valid_to IS NOT NULL AND claim = ?"
+            " UNION SELECT id, ended_at FROM memory WHERE valid_to IS NOT NULL AND folded = ?"
             " ORDER BY ended_at DESC LIMIT 1",
             (read(text).claim, fold(text)),
         )
-        return None if row is None else read_memory(row)
+        return None if row is None else self.get(row["id"])
 
     def supersede(self, old_id: str, new_id: str, at: float | None = None) -> None:
         """`new_id` holds in the place of `old_id` since `at` (Unix seconds; now), which stays as past."""
@@ -88,10 +92,10 @@ class Validity:
     def asked(self) -> Memory | None:
         """The inferred memory that was asked about last and is still open."""
         row = self.db.row(
-            f"SELECT {COLUMNS} FROM remembered WHERE origin = 'inferred' AND valid_to IS NULL"
+            "SELECT id FROM memory WHERE origin = 'inferred' AND valid_to IS NULL"
             " AND asked_at IS NOT NULL ORDER BY asked_at DESC LIMIT 1"
         )
-        return None if row is None else read_memory(row)
+        return None if row is None else self.get(row["id"])
 
     def history(self, memory_id: str) -> list[Memory]:
         """A memory with all that it replaced and that replaced it, the oldest first."""
@@ -100,10 +104,11 @@ class Validity:
             " SELECT m.id FROM memory AS m JOIN line ON m.superseded_by = line.id UNION"
             " SELECT m.superseded_by FROM memory AS m JOIN line ON m.id = line.id"
             " WHERE m.superseded_by IS NOT NULL)"
-            f" SELECT {COLUMNS} FROM remembered WHERE id IN (SELECT id FROM line) ORDER BY created_at, id",
+            " SELECT id FROM line",
             (self.get(memory_id).id,),
         )
-        return [read_memory(row) for row in found]
+        known = self._read([row["id"] for row in found])
+        return sorted(known, key=lambda one: (one.created_at, one.id))
 
     def replaced_by(self, memory_id: str) -> list[str]:
         """Ids of the memories that this one took the place of."""
