@@ -51,8 +51,8 @@ def forget_memory(recall: Recall, journal: Journal, memory_id: str) -> list[str]
     the memory read "- (forgotten)" from now on. Such a generation loses its `prompt_ids` (they become
     empty), since they spell the old text. The replies that knew it are withheld from training.
     """
-    past = recall.facts.all(include_past=True)
-    gone = _forget_memories(recall, journal, [memory_id])
+    past = recall.facts.history(memory_id)
+    gone = _forget_memories(recall, journal, [memory_id], past)
     _clear(recall, journal.db, gone)
     _clear_files(journal.db, [one for one in past if one.id in set(gone)])
     return gone
@@ -92,9 +92,9 @@ def forget_conversation(journal: Journal, conversation_id: str) -> Gone:
 def all_memories(recall: Recall, journal: Journal) -> int:
     """Forget every memory; how many held before."""
     held = recall.facts.count()
-    newest = [one.id for one in recall.facts.all(include_past=True) if one.superseded_by is None]
     past = recall.facts.all(include_past=True)
-    _clear(recall, journal.db, _forget_memories(recall, journal, newest))
+    newest = [one.id for one in past if one.superseded_by is None]
+    _clear(recall, journal.db, _forget_memories(recall, journal, newest, past))
     _clear_files(journal.db, past)
     return held
 
@@ -185,9 +185,11 @@ def folder(path: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _forget_memories(recall: Recall, journal: Journal, memory_ids: Sequence[str]) -> list[str]:
+def _forget_memories(
+    recall: Recall, journal: Journal, memory_ids: Sequence[str], past: Sequence[Memory]
+) -> list[str]:
+    """The ids that are gone; `past` are those of `memory_ids` and all that they replaced."""
     with journal.db.transaction():
-        past = recall.facts.all(include_past=True)
         gone: list[str] = []
         for memory_id in memory_ids:
             gone += recall.facts.forget(memory_id)

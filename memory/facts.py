@@ -153,6 +153,11 @@ class Facts(Validity):
         row = self.db.row("SELECT version FROM memory_version")
         return int(row["version"]) if row else 0
 
+    def last_number(self) -> int:
+        """Of the memory that was stored last: each new one gets a higher number."""
+        row = self.db.row("SELECT MAX(number) AS n FROM memory")
+        return int(row["n"] or 0) if row else 0
+
     def any(self) -> bool:
         """Whether there is one that holds; at once, however many there are."""
         return self.db.row("SELECT 1 FROM memory WHERE valid_to IS NULL LIMIT 1") is not None

@@ -62,16 +62,16 @@ def _store(facts: Facts, text: str, message: Message, origin: Origin) -> Learned
     with facts.db.transaction():
         if facts.db.row("SELECT 1 FROM unlearned WHERE message_id = ?", (message.id,)) is not None:
             return Learned(None, "Something of that message was forgotten, so it is not learned from again.")
-        if (before := facts.ended_like(text)) is not None:
-            corrected = before.ended_at or 0.0
+        if (past := facts.ended_like(text)) is not None:
+            corrected = past.ended_at or 0.0
             if origin == "inferred" or message.created_at <= corrected:
                 return Learned(None, "The owner corrected that.")
         contradicted = facts.contradicted(read(text))
         if origin == "inferred" and any(one.origin == "said" for one in contradicted):
             return Learned(None, "The owner said otherwise.")
-        held = facts.ids()
+        before = facts.last_number()
         memory = facts.remember(text, source_message_id=message.id, origin=origin)
-        new = memory.id not in held
+        new = facts.last_number() > before
         return Learned(memory, "" if new else "Known already.", new, tuple(contradicted) if new else ())
 
 

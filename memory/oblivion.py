@@ -158,9 +158,8 @@ def _forget_in_backup(path: Path, memories: Sequence[Memory]) -> None:
         try:
             facts = Facts(db)
             with db.transaction():
-                known = {one.id: one for one in facts.all(include_past=True)}
                 for one in memories:
-                    if one.id in known and db.row("SELECT 1 FROM memory WHERE id = ?", (one.id,)):
+                    if db.row("SELECT 1 FROM memory WHERE id = ?", (one.id,)):
                         facts.forget(one.id)
                 blot(db, memories)
             vacuum(db)
