@@ -8,9 +8,9 @@ from memory.database import Database
 
 # A word in the memory itself counts as much as three in its neighbours (columns `text` and `around`).
 OWN, AROUND = 3.0, 1.0
-# Rows that are ranked for one question. The words of a long history that stand in more than this many
-# memories say little, and to rank them all would take longer than everything else together.
-RANKED = 1_000
+# Rows that are ranked for one question in a home of more than FEW. The words of a long history that stand
+# in more memories say little, and to rank them all would take longer than everything else together.
+FEW, RANKED = 1_000, 500
 # Words that one statement counts; SQLite joins 500 selects at most.
 TOGETHER = 100
 
@@ -41,9 +41,9 @@ class FullText:
         return [(row["memory_id"], float(row["score"])) for row in found]
 
     def _few(self) -> bool:
-        """Whether the whole home has no more rows than may be ranked."""
+        """Whether every row of the home may be ranked."""
         row = self.db.row("SELECT MAX(number) AS n FROM memory")
-        return row is None or (row["n"] or 0) <= RANKED
+        return row is None or (row["n"] or 0) <= FEW
 
     def _rarest(self, words: Sequence[str]) -> str:
         one = (

@@ -69,14 +69,17 @@ def candidates(
     cosines = {one: (place, value) for place, (one, value) in enumerate(near, 1)}
     scores = {one: (place, value) for place, (one, value) in enumerate(text, 1)}
     last = min((value for _, value in cosines.values()), default=0.0)
-    best = max((value for _, value in scores.values()), default=0.0)
-    found: dict[str, Candidate] = {}
-    for one in {**cosines, **scores}:
-        at, cosine = cosines.get(one, (0, last))
-        place, score = scores.get(one, (0, 0.0))
-        found[one] = Candidate(cosine, score / best if best > 0 else 0.0, at, place)
-    ordered = sorted(found.items(), key=lambda item: -(item[1].similarity + WORDS * item[1].words))
-    return dict(ordered[:limit])
+    best = max((value for _, value in scores.values()), default=0.0) or 1.0
+    nowhere = (0, 0.0)
+    sums = {
+        one: cosines.get(one, (0, last))[1] + WORDS * scores.get(one, nowhere)[1] / best
+        for one in {**cosines, **scores}
+    }
+    found = {}
+    for one in sorted(sums, key=sums.__getitem__, reverse=True)[:limit]:
+        (at, cosine), (place, score) = cosines.get(one, (0, last)), scores.get(one, nowhere)
+        found[one] = Candidate(cosine, score / best, at, place)
+    return found
 
 
 def parts(question: Question, memory: Memory, found: Candidate) -> dict[str, float]:
