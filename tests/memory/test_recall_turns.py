@@ -156,6 +156,7 @@ def test_own_changes_do_not_make_the_index_be_compared_again(
 def test_words_of_a_large_home_are_looked_for_rarest_first(
     facts: Facts, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("memory.full_text.FEW", 3)
     monkeypatch.setattr("memory.full_text.RANKED", 3)
     recall = Recall(facts, VectorIndex(home / "index", HashEmbedder()))
     for number in range(6):
