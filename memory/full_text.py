@@ -10,7 +10,7 @@ from memory.database import Database
 OWN, AROUND = 3.0, 1.0
 # Rows that are ranked for one question in a home of more than FEW. The words of a long history that stand
 # in more memories say little, and to rank them all would take longer than everything else together.
-FEW, RANKED = 1_000, 500
+FEW, RANKED = 1_000, 300
 # Words that one statement counts; SQLite joins 500 selects at most.
 TOGETHER = 100
 

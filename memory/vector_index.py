@@ -205,8 +205,8 @@ class _Folder:
                     f"The memory index {self.path} cannot be used; "
                     "delete that folder and run `attune memory rebuild`."
                 ) from wrong
-            blank_rest(self.path, self._blanked)
             if writes_to is not None:
+                blank_rest(self.path, self._blanked)
                 self._writes[writes_to] += 1
                 self._known = signature(self.path)
             return done
@@ -235,6 +235,7 @@ class _Folder:
             self._client = chromadb.PersistentClient(
                 path=str(self.path), settings=Settings(anonymized_telemetry=False, allow_reset=False)
             )
+            blank_rest(self.path, self._blanked)  # whoever wrote last may have died before
             self._epoch += 1
             self._known = signature(self.path)
         return self._client
