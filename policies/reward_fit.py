@@ -51,7 +51,7 @@ class Fit:
     """`centre` and `scale` (features,) bring hidden features to about unit length for `head`; `taste` reads
     text features; `share` is what the head counts against it, `sharpness` scales their pooled logit.
 
-    `held_out` is described at RewardModel.
+    `held_out` is described at RewardModel. `alone` is the same fit with the head's word only (None in that).
     """
 
     centre: Tensor
@@ -61,6 +61,7 @@ class Fit:
     share: float
     sharpness: float
     held_out: dict[str, float]
+    alone: Fit | None = None
 
 
 def judgements(thumbs: Sequence[Thumb], pairs: Sequence[Preference]) -> tuple[list[Tokens], list[Judgement]]:
@@ -82,17 +83,14 @@ def fit(hidden: Tensor, shows: Sequence[Features], seen: Sequence[Judgement]) ->
     Raises LearnError where all are about one prompt, so that nothing can be held out.
     """
     views = _held_out_views(hidden, shows, seen)
-    margins, figures = _measure(views, seen)
-    centre, scale, head = _learn(hidden, seen)
-    return Fit(
-        centre,
-        scale,
-        head,
-        _taste(shows, seen),
-        _share([one for fold in views for one in fold]),
-        bayesian_logistic.sharpness(margins),
-        figures,
-    )
+    learned, taste = _learn(hidden, seen), _taste(shows, seen)
+
+    def found(share: float, measured: tuple[list[float], dict[str, float]], alone: Fit | None = None) -> Fit:
+        margins, figures = measured
+        return Fit(*learned, taste, share, bayesian_logistic.sharpness(margins), figures, alone)
+
+    alone = found(1.0, _measure(views, seen, 1.0))
+    return found(_share([one for fold in views for one in fold]), _measure(views, seen), alone)
 
 
 def pooled(share: float, head: float, taste: float) -> float:
@@ -140,12 +138,14 @@ def _held_out_views(
 
 
 def _measure(
-    views: Sequence[Sequence[_View]], seen: Sequence[Judgement]
+    views: Sequence[Sequence[_View]], seen: Sequence[Judgement], given: float | None = None
 ) -> tuple[list[float], dict[str, float]]:
-    """(margins, figures) of the pool; the share in a fold is learned from the others, like all else."""
+    """(margins, figures) of the pool; the share in a fold is learned from the others, like all else, where
+    none is `given`."""
     margins, gains = [], []
     for at, fold in enumerate(views):
-        share = _share([one for other, views_ in enumerate(views) if other != at for one in views_])
+        others = [one for other, theirs in enumerate(views) if other != at for one in theirs]
+        share = _share(others) if given is None else given
         for view in fold:
             margins.append(pooled(share, view.head, view.taste))
             gains.append(math.log(sigmoid(margins[-1])) - math.log(view.guess))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,11 @@ class RewardModel:
     @property
     def held_out(self) -> Mapping[str, float]:
         return self.found.held_out
+
+    def beyond_taste(self) -> RewardModel:
+        """What the hidden states alone say (of one that was fitted just now), for whoever has read the taste
+        off the thumbs already."""
+        return self if self.found.alone is None else replace(self, found=self.found.alone)
 
     @property
     def knows(self) -> bool:

@@ -74,10 +74,12 @@ def teach(
             f"{cut.algorithm.upper()} learns from a reward model, and these ratings do not yet tell one what "
             "you like: rate more replies, or train with kto."
         )
+    # who knows the taste of all thumbs would object to every style that is tried because none is clear yet
+    objecting = None if reward is None else reward.beyond_taste()
     found = None
     if whys and cut.algorithm in ("kto", "dpo"):
         progress(0.0, f"answering again with {whys} reasons in mind")
-        found = hindsight(policy, cut.thumbs, words, reward, _room(cut, words))
+        found = hindsight(policy, cut.thumbs, words, objecting, _room(cut, words))
     made = list(found.pairs) if found else []
     shown: list[Tokens] = []
     taste: dict[str, Any] | None = None
@@ -93,7 +95,9 @@ def teach(
             )
         belief = believed(policy, cut.thumbs)
         taste = summary(belief) if cut.thumbs else None
-        shown = distilled(policy, cut.thumbs, belief, words, reward, _room(cut, words), system_message(cut))
+        shown = distilled(
+            policy, cut.thumbs, belief, words, objecting, _room(cut, words), system_message(cut)
+        )
         # an edit or a pick is no slip of the thumb
         thumbs = [
             kto.Thumb(

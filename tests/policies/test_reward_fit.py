@@ -56,6 +56,14 @@ def test_what_shows_in_the_words_is_known_after_few_thumbs(style: str) -> None:
     assert sum(right) >= 57
 
 
+def test_what_the_hidden_states_say_alone_is_kept_apart() -> None:
+    world = World(64, seed=3)
+    found = world.fit([one.brief for one in world.shows])
+    assert found.alone is not None
+    assert found.alone.share == 1.0
+    assert found.held_out["gain_low"] > 0 >= found.alone.held_out["gain_low"]
+
+
 def test_what_shows_only_in_the_hidden_states_is_learned_from_them() -> None:
     world = World(190, seed=5)
     likes = [bool(one > 0) for one in world.hidden[:, 0]]
