@@ -69,9 +69,11 @@ class Blind:
     def _contenders(self, active: str | None) -> tuple[Side, Side] | None:
         """What speaks and its candidate: the newest adapter on trial that does not speak, else the base.
 
-        While the one on trial speaks itself, it is compared with the base; one that was rolled back is
-        not shown again.
+        While the one on trial speaks itself, it is compared with the base; one that was rolled back or set
+        aside is not shown again.
         """
+        from policies.watch import SET_ASIDE
+
         registry, base = self._runtime.registry, self._runtime.base_sha256
         known = {one.version: one for one in registry.list(base) if base in (None, one.base_sha256)}
         speaks = known.get(active) if active else None
@@ -83,7 +85,10 @@ class Blind:
             waiting = [
                 one
                 for one in known.values()
-                if one.status == "provisional" and one.version != active and one.version not in left
+                if one.status == "provisional"
+                and one.version != active
+                and one.version not in left
+                and SET_ASIDE not in one.report
             ]
             other = waiting[-1] if waiting else None
         return None if speaks is other else (_side(speaks), _side(other))

@@ -126,14 +126,15 @@ class LearningClock:
             return True
 
     def watch(self) -> None:
-        """Look at the adapter on trial after a rating: rolled back by itself when it does worse than what
-        spoke before, promoted when it does better, by thumbs or by blind picks."""
+        """Look at the adapter that speaks after a rating: set aside when the taste that it learned is gone;
+        while on trial, rolled back by itself when it does worse than what spoke before, promoted when it does
+        better, by thumbs or by blind picks."""
         runtime = self._runtime
         # First the cheap question: to know the active one, the base must be found on the disk.
-        if not any(one.status == "provisional" for one in runtime.registry.list()):
+        if not any(one.status in ("provisional", "promoted") for one in runtime.registry.list()):
             return
         adapter = runtime.active_adapter()
-        if adapter is None or adapter.status != "provisional":
+        if adapter is None or self._set_aside(adapter) or adapter.status != "provisional":
             return
         from policies.watch import trial
         from policies.win_rate import win_rates
@@ -157,6 +158,27 @@ class LearningClock:
         log.info("%s (e-values: better %.3g, worse %.3g)", text, seen.e_better, seen.e_worse)
         with self._lock:
             self._news.append(news)
+
+    def _set_aside(self, adapter: Adapter) -> bool:
+        """Let the base speak where all that `adapter` learned from has faded; True when it does now.
+
+        Once for each adapter: an owner who lets it speak again has the last word.
+        """
+        from policies.watch import SET_ASIDE, outdated
+
+        runtime = self._runtime
+        if SET_ASIDE in adapter.report or not outdated(adapter, runtime.card.weights()):
+            return False
+        text = (
+            f"{adapter.version} was set aside: your taste has changed since the replies that it learned "
+            "from, so the base speaks until the next update."
+        )
+        runtime.use(None, text)
+        runtime.registry.set_status(adapter.version, adapter.status, {**adapter.report, SET_ASIDE: text})
+        log.info("%s", text)
+        with self._lock:
+            self._news.append(UpdateNews("rolled_back", text))
+        return True
 
     def status(self) -> LearningStatus:
         runtime = self._runtime

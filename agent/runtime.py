@@ -146,7 +146,9 @@ class Runtime(Loading):
         from agent.prompt import clean
 
         cleaned, _ = clean(text)
-        return self.journal.edit_reply(reply_id, cleaned)
+        feedback = self.journal.edit_reply(reply_id, cleaned)
+        self.clock.watch()
+        return feedback
 
     def pick(self, reply_id: str, other_id: str) -> Feedback:
         """`reply_id` is better than its sibling; the newest pick between the two, when it says so already."""
@@ -158,7 +160,9 @@ class Runtime(Loading):
         newest = max(between, key=lambda one: one.seq, default=None)
         if newest is not None and newest.reply_id == reply_id:
             return newest
-        return self.journal.pick(reply_id, other_id)
+        feedback = self.journal.pick(reply_id, other_id)
+        self.clock.watch()
+        return feedback
 
     def choose(self, first_id: str, second_id: str, choice: Choice) -> list[Feedback]:
         """The owner's answer to two replies without labels; a picked one becomes the head."""

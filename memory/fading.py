@@ -22,6 +22,9 @@ from memory.card_model import Observation
 from memory.features import Features
 
 HAZARD = 1 / 100
+# an update learns nothing from a rating of a lower weight, and an adapter that learned from no other is
+# outdated: it has no other way to forget, and a rating that goes for nothing is one lesson less
+FADED = 0.1
 PRIOR = 0.5
 # of all moments at which the taste may have changed, the likeliest are followed: a rating then costs the
 # same however many came before it

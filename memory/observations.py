@@ -90,13 +90,6 @@ class Observations:
             for one in seen
         ]
 
-    def weights(self) -> dict[str, float]:
-        """Reply id -> how much a verdict on it still counts, from 0 to 1, for whatever else learns from it.
-
-        A reply that is not among them was judged for what it says, which no change of taste makes old.
-        """
-        return {one.reply_id: one.weight for one in self.all()}
-
     def _base(self, one: Observation) -> str | None:
         return self._known[one.reply_id].base
 

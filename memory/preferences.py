@@ -88,6 +88,13 @@ class PreferenceCard:
             card.trial = exploration.next_trial(card.observations, on_card, card.struck)
         return card.trial
 
+    def weights(self) -> dict[str, float]:
+        """Reply id -> how much a verdict on its style still counts, from 0 to 1 (see fading.py).
+
+        A reply that is not among them was judged for what it says, which no change of taste makes old.
+        """
+        return {one.reply_id: one.weight for one in self._current().observations}
+
     def line(self, feature_or_text: str) -> CardLine:
         """One line by feature name or by its text. Raises NotFound."""
         wanted = fold(feature_or_text)

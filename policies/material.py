@@ -20,9 +20,8 @@ from policies.update_lock import UpdateError
 ALGORITHMS = ("auto", "kto", "dpo", "ppo", "grpo", "sft")
 # below this many rows every one of them is needed for training, and a handful would prove nothing
 FEWEST_TO_HOLD_OUT = 16
-# a thumb goes when it is only this probable that the taste has not changed since: an adapter has no other
-# way to forget, and a thumb that goes for nothing is one lesson less
-FADED = 0.1
+# this many replies, all disliked, say enough of a taste to try what they did not show (learners/distil)
+FEWEST_TO_TRY = 4
 
 
 class NothingToLearn(UpdateError):
@@ -35,7 +34,7 @@ class TasteChanged(NothingToLearn):
     def __init__(self) -> None:
         super().__init__(
             "Your taste seems to have changed, and every rating since is a thumb down: the base speaks until "
-            "you like a reply or edit one."
+            "there is more to learn from. Like a reply, or edit one."
         )
 
 
@@ -45,7 +44,8 @@ class Material:
 
     `thumbs` and `pairs` are all judgements of the training side, for the reward model and for hindsight,
     whatever the algorithm makes of them; `texts` are imported. `routes` says how many signals went which
-    way. `last_seq` is the newest event that was there when the ledger was read.
+    way. `last_seq` is the newest event that was there when the ledger was read. `turned` says that older
+    ratings were left out because the taste has changed since.
     """
 
     algorithm: str
@@ -58,6 +58,7 @@ class Material:
     pairs: Sequence[Pair] = ()
     texts: Sequence[Text] = ()
     routes: dict[str, int] = field(default_factory=dict)
+    turned: bool = False
 
 
 def material(
@@ -83,7 +84,8 @@ def material(
     if algorithm == "auto":
         choice = choose(thumbs, spoken, texts)
         algorithm, why = choice.algorithm, choice.reason
-    if turned > -math.inf and thumbs and not pairs and not any(row.label or row.why for row in thumbs):
+    down = bool(thumbs) and not pairs and not any(row.label or row.why for row in thumbs)
+    if turned > -math.inf and down and (algorithm != "kto" or len(thumbs) < FEWEST_TO_TRY):
         raise TasteChanged
     data = _data(algorithm, thumbs, pairs, texts)
     train, test = kept_apart(data, hold_out) if len(data) >= FEWEST_TO_HOLD_OUT else (data, [])
@@ -98,8 +100,19 @@ def material(
     times = [row.created_at for row in rated] + [pair.created_at for pair in compared]
     routes |= {"faded": sum(time <= turned for time in times)}
     texts = texts if algorithm == "sft" else ()
+    routes |= {"text": len(texts)}
     return Material(
-        algorithm, why, train, test, signals, last_seq, mine, ours, texts, routes | {"text": len(texts)}
+        algorithm,
+        why,
+        train,
+        test,
+        signals,
+        last_seq,
+        mine,
+        ours,
+        texts,
+        routes,
+        turned > -math.inf,
     )
 
 
@@ -110,7 +123,9 @@ def turning_point(rated: Sequence[Unpaired]) -> float:
     """
     seen = [Observation(row.reply_id, features(row.completion.text), row.label) for row in rated]
     faded = [
-        row.created_at for row, weight in zip(rated, fading.weights(seen), strict=True) if weight < FADED
+        row.created_at
+        for row, weight in zip(rated, fading.weights(seen), strict=True)
+        if weight < fading.FADED
     ]
     return max(faded, default=-math.inf)
 
@@ -140,6 +155,8 @@ def _data(
                 "SFT imitates what is right and there is nothing: like a reply, edit one, or put texts into "
                 "the folder `imports` of this home."
             )
+    elif not liked and algorithm == "kto" and (reasons or len(singles) >= FEWEST_TO_TRY):
+        pass  # hindsight or the taste of all thumbs may make a liked reply of them
     elif liked in (0, len(singles)) and not (reasons and not liked):
         way, other = ("up", "down") if liked else ("down", "up")
         raise NothingToLearn(

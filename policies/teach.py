@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.imported import Text
-from policies.learners.distil import believed, distilled, reliability, summary
+from policies.learners.distil import Lesson, believed, contrasted, distilled, reliability, summary
 from policies.learners.hindsight import hindsight
 from policies.learners.lora import LearningSettings, TrainResult
 from policies.learners.rows import LearnError, Tokeniser, Tokens
-from policies.material import Material, explains, system_message
+from policies.material import Material, TasteChanged, explains, system_message
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy
@@ -37,11 +37,15 @@ SHORTEST_ROOM, LONGEST_ROOM = 32, 192
 class Taught:
     """The trained adapter, the rows it was trained on, and what became of each kind of signal.
 
-    `read` is `learned` and, where there is a reward model, all that it was fitted to: whoever forgets one of
-    these forgets this adapter. `routes` maps a kind of signal to how many there were, and "learned_as" to
-    what they were learned as. `taste` is what all thumbs together were taken for (`distil.summary`).
+    `algorithm` is that of the cut, but for reasons in words of which no pair came: they are KTO's.
+
+    `read` is `learned` and, where there is a reward model or a taste was taught, all that these were read
+    off: whoever forgets one of these forgets this adapter. `routes` maps a kind of signal to how many there
+    were, and "learned_as" to what they were learned as. `taste` is what all judgements together were taken
+    for (`distil.summary`).
     """
 
+    algorithm: str
     result: TrainResult
     learned: Sequence[Unpaired | Pair]
     read: Sequence[Unpaired | Pair]
@@ -62,7 +66,7 @@ def teach(
 ) -> Taught:
     """Train on `cut` in `workshop`; the policy must speak as the base, and does so afterwards.
 
-    Raises Cancelled and LearnError.
+    Raises Cancelled, LearnError, and TasteChanged where the adapter that speaks should not go on.
     """
     from policies.learners import dpo, grpo, kto, ppo, sft
 
@@ -81,23 +85,23 @@ def teach(
         progress(0.0, f"answering again with {whys} reasons in mind")
         found = hindsight(policy, cut.thumbs, words, objecting, _room(cut, words))
     made = list(found.pairs) if found else []
-    shown: list[Tokens] = []
+    pairs = [row for row in cut.train if isinstance(row, Pair)] + made
+    # reasons of which no pair came are thumbs down all the same
+    algorithm = "kto" if cut.algorithm == "dpo" and not pairs and cut.thumbs else cut.algorithm
+    lessons: list[Lesson] = []
     taste: dict[str, Any] | None = None
     model, tokenizer = policy.model, policy.tokenizer
     common = (settings, workshop, progress, cancel, anchors)
     learned: list[Unpaired | Pair]
-    if cut.algorithm == "kto":
-        singles = unpair([row for row in cut.train if isinstance(row, Unpaired)], made)
-        if len({row.label for row in singles}) < 2:
-            raise LearnError(
-                "All ratings so far are thumbs down and the reasons led to no better answer: rate a reply "
-                "up, or edit one."
-            )
-        belief = believed(policy, cut.thumbs)
-        taste = summary(belief) if cut.thumbs else None
-        shown = distilled(
-            policy, cut.thumbs, belief, words, objecting, _room(cut, words), system_message(cut)
-        )
+    if algorithm in ("kto", "dpo"):
+        judged = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
+        belief = believed(policy, judged)
+        taste = summary(belief) if judged else None
+        room, system = _room(cut, words), system_message(cut)
+        lessons = distilled(policy, judged, belief, words, objecting, room, system)
+    if algorithm == "kto":
+        rows = cut.train if cut.algorithm == "kto" else cut.thumbs
+        singles = unpair([row for row in rows if isinstance(row, Unpaired)], made)
         # an edit or a pick is no slip of the thumb
         thumbs = [
             kto.Thumb(
@@ -107,12 +111,20 @@ def teach(
             )
             for row in singles
         ]
-        thumbs += [kto.Thumb(row, True) for row in shown]
+        thumbs += [kto.Thumb(one.tokens, True) for one in lessons]
+        if not any(thumb.liked for thumb in thumbs):
+            if cut.turned:
+                raise TasteChanged
+            raise LearnError(
+                "All ratings so far are thumbs down, and nothing that the model can do instead is likelier "
+                "to please: rate a reply up, or edit one."
+            )
         result, learned = kto.train(model, tokenizer, thumbs, *common), list(singles)
-    elif cut.algorithm == "dpo":
-        pairs = [row for row in cut.train if isinstance(row, Pair)] + made
-        result, learned = dpo.train(model, tokenizer, _preferences(pairs, words), *common), list(pairs)
-    elif cut.algorithm == "sft":
+    elif algorithm == "dpo":
+        preferences = _preferences(pairs, words)
+        preferences += [dpo.Preference(*both) for both in contrasted(policy, lessons, words, room)]
+        result, learned = dpo.train(model, tokenizer, preferences, *common), list(pairs)
+    elif algorithm == "sft":
         liked = [row for row in cut.train if isinstance(row, Unpaired)]
         copies = [words.row(row.prompt, row.completion) for row in liked]
         copies += [words.row(_asked(cut, text), Reply(text.reply)) for text in cut.texts]
@@ -121,7 +133,7 @@ def teach(
         assert reward is not None
         prompts = rollout_prompts(policy, cut, words, settings.max_length // 2)
         room = _room(cut, words)
-        if cut.algorithm == "ppo":
+        if algorithm == "ppo":
             result = ppo.train(
                 model, tokenizer, prompts, reward, room, *common, end_of_turn=words.end_of_turn
             )
@@ -132,16 +144,16 @@ def teach(
         learned = list(_judged(cut))
     routes = dict(cut.routes) | {
         "learned_as": {
-            "algorithm": cut.algorithm,
+            "algorithm": algorithm,
             "rows": len(learned) + len(cut.texts),
             "hindsight": len(made),
             "hindsight_unanswered": found.unanswered if found else 0,
             "hindsight_objected": found.objected if found else 0,
-            "distilled": len(shown),
+            "distilled": len(lessons),
         }
     }
-    read = learned if reward is None else [*learned, *_judged(cut)]
-    return Taught(result, learned, read, reward, routes, taste)
+    read = [*learned, *_judged(cut)] if reward is not None or lessons else learned
+    return Taught(algorithm, result, learned, read, reward, routes, taste)
 
 
 def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> RewardModel | None:

@@ -10,8 +10,8 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,16 +88,13 @@ def run_update(
     started = time.monotonic()
     home = Path(home)
     settings, cancel = settings or LearningSettings(), cancel or threading.Event()
-    with update_lock(home), closing(open_home(home)) as db:
+    with update_lock(home), closing(open_home(home)) as db, ExitStack() as giving_way:
         workshop = home / "training"
         # whoever left this here does not hold the lock any more, so it is dead
         _sweep(workshop)
         journal, registry = Journal(db), AdapterRegistry(db, home)
-        try:
-            cut = material(journal, algorithm, settings.hold_out, imported(home))
-        except TasteChanged as changed:
-            _back_to_base(registry, _base_sha256(policy, model), str(changed))
-            raise
+        giving_way.enter_context(_way_for_the_base(registry, policy, model))
+        cut = material(journal, algorithm, settings.hold_out, imported(home))
         progress(0.0, "loading the model")
         owned = policy is None
         if policy is None:
@@ -119,7 +116,7 @@ def run_update(
                 {
                     "base": policy.spec.name,
                     "base_sha256": policy.spec.sha256,
-                    "algorithm": cut.algorithm,
+                    "algorithm": taught.algorithm,
                     "signals": cut.signals,
                     "report": body,
                 },
@@ -141,7 +138,7 @@ def run_update(
     progress(1.0, verdict)
     return UpdateResult(
         adapter=adapter.version,
-        algorithm=cut.algorithm,
+        algorithm=taught.algorithm,
         signals=cut.signals,
         verdict=verdict,
         reasons=tuple(body["reasons"]),
@@ -204,7 +201,7 @@ def _train_and_judge(
     stats = replace(measured.stats, proof=proof)
     body = report(stats, judge(stats, limits))
     body |= {
-        "algorithm": cut.algorithm,
+        "algorithm": taught.algorithm,
         "why": cut.why,
         "routes": taught.routes,
         "taste": taught.taste,
@@ -221,15 +218,20 @@ def _train_and_judge(
     return taught, body
 
 
-def _base_sha256(policy: LanguagePolicy | None, model: str | None) -> str:
+@contextmanager
+def _way_for_the_base(
+    registry: AdapterRegistry, policy: LanguagePolicy | None, model: str | None
+) -> Iterator[None]:
+    """Where the taste has changed and nothing is known of the new one, what was learned speaks no longer."""
     from policies.base_models import resolve
 
-    return policy.spec.sha256 if policy is not None else resolve(model).sha256
-
-
-def _back_to_base(registry: AdapterRegistry, base_sha256: str, why: str) -> None:
-    if registry.active(base_sha256) is not None:
-        registry.activate(None, why, base_sha256)
+    try:
+        yield
+    except TasteChanged as changed:
+        base = policy.spec.sha256 if policy is not None else resolve(model).sha256
+        if registry.active(base) is not None:
+            registry.activate(None, str(changed), base)
+        raise
 
 
 def _sweep(workshop: Path) -> None:

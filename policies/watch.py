@@ -1,4 +1,7 @@
-"""An adapter on trial, judged by the ratings that come in: better than what spoke before, worse, or open.
+"""What the ratings that come in say of the adapter that speaks.
+
+An adapter on trial is better than what spoke before, worse, or that is open; and any adapter may have learned
+a taste that is gone.
 
 The thumbs under the adapter are compared with those under everything else of the same base, by a test
 that may be looked at after every thumb (`statistics.TwoSampleTest`); so nobody has to say beforehand how
@@ -7,10 +10,11 @@ many ratings the trial takes. Thumbs on another base's replies say nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from memory.fading import FADED
 from memory.records import Adapter, Feedback, Generation, Message
 from policies.statistics import Decision, TwoSampleTest
 
@@ -18,6 +22,8 @@ from policies.statistics import Decision, TwoSampleTest
 ALPHA = 0.05
 # Before this many thumbs nothing is decided: a bad minute is not a bad adapter.
 FEWEST_THUMBS = 4
+# where the report of an adapter says that it does not speak any more because the taste has changed
+SET_ASIDE = "set_aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +77,13 @@ def trial(
         better,
         worse,
     )
+
+
+def outdated(adapter: Adapter, weights: Mapping[str, float]) -> bool:
+    """Whether all ratings that `adapter` learned from have faded; `weights` are those of the card by reply.
+
+    Replies that are not among them were judged for what they say, and tell nothing.
+    """
+    learned = adapter.report.get("trained_on", {}).get("replies", ())
+    known = [weights[reply] for reply in learned if reply in weights]
+    return bool(known) and max(known) < FADED

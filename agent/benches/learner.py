@@ -109,6 +109,8 @@ class BenchLearner:
 
     def rate(self, reply_id: str, value: int, why: str | None = None) -> None:
         self.runtime.rate(reply_id, value, why, source="simulated person")
+        # a thumb may set an adapter aside, or roll it back
+        self.runtime.sync_between_replies()
 
     def edit(self, reply_id: str, text: str) -> None:
         self.runtime.journal.edit_reply(reply_id, text, source="simulated person")

@@ -12,6 +12,7 @@ from agent.tui.plain import clean, count, one_line, when
 from memory.errors import NotFound
 from memory.preferences import REPLIES
 from memory.records import Adapter
+from policies.watch import SET_ASIDE
 
 if TYPE_CHECKING:
     from memory.journal import Journal
@@ -85,8 +86,9 @@ def _forgotten(adapter: Adapter) -> list[str]:
 
 
 def _trial(report: Mapping[str, Any]) -> list[str]:
-    ended = report.get("trial") or {}
-    return [f"trial             {clean(str(ended['text']))}"] if "text" in ended else []
+    ended, aside = report.get("trial") or {}, report.get(SET_ASIDE)
+    lines = [f"trial             {clean(str(ended['text']))}"] if "text" in ended else []
+    return lines + ([f"set aside         {clean(str(aside))}"] if aside else [])
 
 
 def _held_out(report: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,9 @@ Where no taste is probable enough yet, each question gets one that is drawn: the
 styles that may be the one, the likely ones more often, and the thumbs on them decide (posterior sampling,
 Thompson 1933; Osband et al. 2013, arXiv 1306.0940). Without that, a few wrong thumbs bring a policy to one
 style, and no other one is seen any more (docs/lab-notes.md).
+
+Edits and picks count as judgements too. Where pairs are learned from, each answer is one against what was
+said before, or against what the base says by itself.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -55,6 +59,17 @@ LEAST = 0.1
 NEARLY = 0.9
 # nats of the least likely token of an answer, to the prompt without the style
 UNHEARD = -8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """An answer that shows `taste`; `instead_of` is the disliked reply to the same prompt."""
+
+    prompt: Prompt
+    answer: Reply
+    tokens: Tokens
+    taste: Taste
+    instead_of: Reply | None = None
 
 
 def tastes(found: TastePosterior, count: int, seed: int) -> list[Taste]:
@@ -95,7 +110,7 @@ def distilled(
     reward: RewardModel | None = None,
     room: int = 160,
     system: str | None = None,
-) -> list[Tokens]:
+) -> list[Lesson]:
     """Liked replies in the taste that was `found` in `rows`, of up to `room` tokens each.
 
     The policy must speak as the base. Everyday questions are asked under `system`. Prompts that had the whole
@@ -105,33 +120,52 @@ def distilled(
     """
     if len(rows) < FEWEST:
         return []
-    missed = [row for row in rows if not row.label and not row.why]
+    # an edit, a pick or a reason in words has shown already what would have been right
+    missed = [row for row in rows if not row.label and not row.why and row.source == "thumb"]
     everyday = _everyday(policy, system, rows[-1].prompt.tools)
     drawn = tastes(found, len(missed) + len(everyday), len(rows))
-    asked = [
-        (row.prompt, taste)
+    asked: list[tuple[Prompt, Taste, Reply | None]] = [
+        (row.prompt, taste, row.completion)
         for row, taste in zip(missed, drawn, strict=False)
         if not satisfies(taste, features(row.completion.text)) and not _on_card(taste, row.prompt)
     ]
-    asked += [(prompt, taste) for prompt, taste in zip(everyday, drawn[len(missed) :], strict=True) if taste]
-    said = _answers(policy, [prompt for prompt, _ in asked], [taste for _, taste in asked], room)
-    shown = [
-        (prompt, answer, taste, features(answer.text))
-        for (prompt, taste), answer in zip(asked, said, strict=True)
+    asked += [
+        (prompt, taste, None) for prompt, taste in zip(everyday, drawn[len(missed) :], strict=True) if taste
+    ]
+    said = _answers(policy, [prompt for prompt, _, _ in asked], [taste for _, taste, _ in asked], room)
+    made = [
+        Lesson(prompt, answer, words.row(prompt, answer), taste, before)
+        for (prompt, taste, before), answer in zip(asked, said, strict=True)
         if answer is not None
     ]
-    enough = _enough(found, [(taste, seen) for _, _, taste, seen in shown])
-    made = [
-        words.row(prompt, answer)
-        for prompt, answer, taste, seen in shown
-        if found.likes(seen) >= enough[taste]
-    ]
-    scores = token_scores(policy.model, made, padding(policy.tokenizer))
-    made = [row for row, each in zip(made, scores, strict=True) if min(each) >= UNHEARD]
+    seen = [features(one.answer.text) for one in made]
+    enough = _enough(found, [(one.taste, shows) for one, shows in zip(made, seen, strict=True)])
+    made = [one for one, shows in zip(made, seen, strict=True) if found.likes(shows) >= enough[one.taste]]
+    scores = token_scores(policy.model, [one.tokens for one in made], padding(policy.tokenizer))
+    made = [one for one, each in zip(made, scores, strict=True) if min(each) >= UNHEARD]
     if reward is None or not reward.knows:
         return made
-    liked = reward.probability(made)
-    return [row for row, likely in zip(made, liked, strict=True) if likely > OBJECTION]
+    liked = reward.probability([one.tokens for one in made])
+    return [one for one, likely in zip(made, liked, strict=True) if likely > OBJECTION]
+
+
+def contrasted(
+    policy: LanguagePolicy, lessons: Sequence[Lesson], words: Tokeniser, room: int = 160
+) -> list[tuple[Tokens, Tokens]]:
+    """(better, worse) for each of `lessons` whose prompt has an answer that does not show its taste.
+
+    The policy must speak as the base, whose own words to a prompt are the worse answer where none is known.
+    """
+    alone = [at for at, one in enumerate(lessons) if one.instead_of is None]
+    prompts = [lessons[at].prompt for at in alone]
+    said = answers(policy, prompts, [()] * len(alone), room, TEMPERATURE, PROMPT_SEED)
+    own = dict(zip(alone, said, strict=True))
+    pairs = [(one, one.instead_of or own[at]) for at, one in enumerate(lessons)]
+    return [
+        (one.tokens, words.row(one.prompt, worse))
+        for one, worse in pairs
+        if worse is not None and not satisfies(one.taste, features(worse.text))
+    ]
 
 
 def _answers(
