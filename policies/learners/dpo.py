@@ -17,7 +17,8 @@ from policies.learners.packed import log_probabilities
 from policies.learners.rows import LearnError, Tokens, score
 
 LOSSES, LOSS_WEIGHTS = ["sigmoid", "sft"], [1.0, 0.1]
-# At TRL's 0.1 the answers in the owner's taste (learners/distil) push so far that skills are lost (docs/lab-notes.md).
+# At TRL's 0.1 the answers in the owner's taste (learners/distil) push so far that skills are lost
+# (docs/lab-notes.md).
 BETA = 1.0
 
 
