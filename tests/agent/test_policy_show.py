@@ -17,6 +17,7 @@ from policies.adapters import AdapterRegistry
 from policies.base_models import resolve
 from policies.gate import Factual, HeldOut, Proof, Sample, Skill, Stats, Telling, judge, report
 from policies.learners.distil import summary
+from policies.watch import SET_ASIDE
 from tests.agent.command_line import Attune
 from tests.policies.tiny_models import make_adapter
 
@@ -165,6 +166,18 @@ def test_the_taste_that_was_taught_is_named(
     ]
     version = put(home, tiny, tmp_path / "lora", stats(reply), summary(posterior(thumbs)))
     assert sentence in " ".join(attune("policy", "show", version).out.split())
+
+
+def test_what_was_set_aside_says_why(
+    attune: Attune, home: Path, tmp_path: Path, tiny: Path, reply: str
+) -> None:
+    version = put(home, tiny, tmp_path / "lora", stats(reply))
+    db = open_home(home)
+    registry = AdapterRegistry(db, home)
+    report = {**registry.get(version).report, SET_ASIDE: "v1 was set aside: your taste has changed."}
+    registry.set_status(version, "promoted", report)
+    db.close()
+    assert "set aside         v1 was set aside: your taste" in attune("policy", "show", version).out
 
 
 def test_the_report_of_an_older_home_is_readable(

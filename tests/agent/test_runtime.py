@@ -169,6 +169,36 @@ def test_a_provisional_adapter_that_is_clearly_better_is_promoted_by_itself(
     assert runtime.active_adapter() is not None, "a trial that has ended is not held again"
 
 
+def test_an_adapter_whose_taste_is_gone_is_set_aside_once(
+    make_runtime: Make, lora: tuple[Path, dict[str, Any]]
+) -> None:
+    folder, meta = lora
+    runtime = make_runtime("Hello.")
+    learned = [speak(runtime).message.id for _ in range(16)]
+    for reply in learned:
+        runtime.rate(reply, 1)
+    trained_on = {"feedback": [], "replies": learned}
+    version = runtime.registry.add(
+        folder, {**meta, "status": "promoted", "report": {"kl": 0.3, "trained_on": trained_on}}
+    ).version
+    runtime.use(version)
+    given = 0
+    while runtime.active_adapter() is not None:
+        assert given < 8, "every reply of the kind that it learned is disliked now"
+        runtime.rate(speak(runtime).message.id, -1)
+        given += 1
+    assert given >= 3, "a bad minute is no change of taste"
+    [news] = [one for one in runtime.poll_update() if one.kind == "rolled_back"]
+    assert f"{version} was set aside: your taste has changed" in news.text
+    assert speak(runtime).generation.adapter is None
+    kept = runtime.registry.get(version)
+    assert (kept.status, kept.report["kl"]) == ("promoted", 0.3)
+    assert kept.report["set_aside"] == news.text
+    runtime.use(version)
+    runtime.rate(speak(runtime).message.id, -1)
+    assert runtime.active_adapter() is not None, "the owner has the last word"
+
+
 def test_thumbs_on_another_base_decide_nothing(make_runtime: Make, lora: tuple[Path, dict[str, Any]]) -> None:
     folder, meta = lora
     runtime = make_runtime("Hello.")

@@ -6,14 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from env.datasets import Prompt, Reply, Unpaired
+from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.skills.probes import everyday_prompts
 from memory.card_texts import CARD_TEXTS, card_block
 from memory.features import Features, features
 from memory.taste_posterior import satisfies
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
-from policies.learners.distil import EVERYDAY, LEAST, SURE, believed, distilled, reliability, tastes
+from policies.learners.distil import (
+    EVERYDAY,
+    LEAST,
+    SURE,
+    believed,
+    contrasted,
+    distilled,
+    reliability,
+    tastes,
+)
 from policies.learners.rows import Tokeniser, Tokens
 from policies.reward_model import RewardModel
 from tests.policies.rated import PERSONA, chat
@@ -50,7 +59,9 @@ def read(policy: LanguagePolicy, rows: list[Tokens]) -> list[str]:
 def made_of(
     sprout: LanguagePolicy, rows: list[Unpaired], words: Tokeniser, reward: RewardModel | None = None
 ) -> list[Tokens]:
-    return distilled(sprout, rows, believed(sprout, rows), words, reward, system=PERSONA)
+    return [
+        one.tokens for one in distilled(sprout, rows, believed(sprout, rows), words, reward, system=PERSONA)
+    ]
 
 
 def test_one_thumb_up_among_ten_is_enough_for_a_taste(sprout: LanguagePolicy) -> None:
@@ -138,6 +149,37 @@ def test_an_answer_of_a_kind_that_was_disliked_is_no_lesson(sprout: LanguagePoli
 
     assert any(one.friendly and not one.emoji for one in made(likes_warm=True))
     assert not any(one.friendly and not one.emoji for one in made(likes_warm=False))
+
+
+def edited(at: int) -> Pair:
+    """A long reply that its reader made short."""
+    before, talk = rated(at, False), f"c{at}"
+    events = (f"f{at}",)
+    return Pair(before.prompt, Reply(SHORT), Reply(LONG), f"r{at}", talk, at, events, "edit", None, f"r{at}")
+
+
+def test_edits_say_a_taste_as_well_and_need_no_second_answer(
+    sprout: LanguagePolicy, words: Tokeniser
+) -> None:
+    judged = unpair([], [edited(at) for at in range(6)])
+    assert believed(sprout, judged).best()[0] == ("brief",)
+    made = distilled(sprout, judged, believed(sprout, judged), words, system=PERSONA)
+    assert 0 < len(made) <= EVERYDAY
+    assert all(features(one.answer.text).brief for one in made)
+
+
+def test_an_answer_in_the_taste_stands_against_one_that_is_not(
+    sprout: LanguagePolicy, words: Tokeniser
+) -> None:
+    lessons = distilled(sprout, ONE_UP, believed(sprout, ONE_UP), words, system=PERSONA)
+    pairs = contrasted(sprout, lessons, words)
+    assert len(lessons) / 2 < len(pairs) <= len(lessons)
+    assert all(better.prompt_ids == worse.prompt_ids for better, worse in pairs)
+    better, worse = (read(sprout, [pair[side] for pair in pairs]) for side in (0, 1))
+    assert all(features(text).brief for text in better)
+    assert not any(features(text).brief for text in worse)
+    # a reply that was disliked is the worse one to its own question
+    assert LONG in worse
 
 
 class Objector:

@@ -98,6 +98,24 @@ def test_reasons_make_pairs_by_hindsight(home: Path, policy: LanguagePolicy) -> 
     assert len(report["trained_on"]["feedback"]) == learned["hindsight"]
 
 
+def test_reasons_that_lead_to_no_better_answer_are_thumbs_down_all_the_same(
+    home: Path, policy: LanguagePolicy
+) -> None:
+    """The crash bench met it: DPO was chosen for the reasons, no pair came of them, and the update failed."""
+    rated = Rated(home, policy)
+    rated.talk(5)
+    db = open_home(home)
+    for at, reply in enumerate(rated.replies):
+        # with such a reason in the prompt there is no room for an answer
+        Journal(db).rate(reply.id, 1 if at == 4 else -1, why=None if at == 4 else "too long " * 1000)
+    assert material(Journal(db)).algorithm == "dpo"
+    db.close()
+    algorithm, report = update(home, policy)
+    learned = report["routes"]["learned_as"]
+    assert (algorithm, learned["algorithm"], learned["rows"]) == ("kto", "kto", 5)
+    assert (learned["hindsight"], learned["hindsight_unanswered"]) == (0, 4)
+
+
 @pytest.mark.parametrize("algorithm", ["ppo", "grpo"])
 def test_online_learners_learn_from_the_reward_model(
     home: Path, policy: LanguagePolicy, algorithm: str, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,14 @@ from memory.journal import Journal
 from policies.adapters import AdapterRegistry
 from policies.language_policy import LanguagePolicy
 from policies.policy import SamplingParams
-from policies.update import Cancelled, LearningSettings, NothingToLearn, UpdateError, run_update
+from policies.update import (
+    Cancelled,
+    LearnError,
+    LearningSettings,
+    NothingToLearn,
+    UpdateError,
+    run_update,
+)
 from tests.policies.rated import LENIENT, SETTINGS, Rated, chat, small_exam, state, up_and_down
 
 
@@ -121,7 +128,7 @@ def test_a_run_that_went_too_far_is_rejected_and_never_speaks(home: Path, policy
 
 @pytest.mark.parametrize(
     ("count", "value", "says"),
-    [(0, 1, "Nothing has been rated yet"), (4, 1, "thumbs up (4)"), (4, -1, "thumbs down (4)")],
+    [(0, 1, "Nothing has been rated yet"), (4, 1, "thumbs up (4)"), (3, -1, "thumbs down (3)")],
 )
 def test_a_ledger_that_teaches_nothing_is_said_so(
     home: Path, policy: LanguagePolicy, count: int, value: int, says: str
@@ -130,6 +137,16 @@ def test_a_ledger_that_teaches_nothing_is_said_so(
     with pytest.raises(NothingToLearn) as error:
         run_update(home, policy=policy, exam=small_exam())
     assert says in str(error.value)
+    assert state(home) == ([], None)
+
+
+def test_where_all_is_disliked_and_nothing_else_can_be_tried_that_is_said(
+    home: Path, policy: LanguagePolicy
+) -> None:
+    """A random model has no styles to try."""
+    Rated(home, policy).talk(4, lambda at: -1)
+    with pytest.raises(LearnError, match="nothing that the model can do instead"):
+        run_update(home, policy=policy, exam=small_exam())
     assert state(home) == ([], None)
 
 
