@@ -28,6 +28,8 @@ TINY = 20_000_000
 LARGE = 500_000_000
 # A warm-up's first step has rate 0: of a few steps that would be a good part, of a single one all.
 WARM_UP, FEWEST_TO_WARM_UP = 2, 10
+# what the base says of the anchors is kept up to this size: all of it for a small vocabulary
+KEPT_BYTES = 32 * 2**20
 Progress = Callable[[float, str], None]
 # (model with its adapter, places of the batch's rows) -> (loss, what to log of it)
 Objective = Callable[[Any, list[int]], tuple[Any, dict[str, float]]]
@@ -128,6 +130,7 @@ def fit(
 
     started = time.monotonic()
     padding(tokenizer)
+    references: dict[int, Any] = {}
 
     class Report(TrainerCallback):
         """Progress after every step, and the way to stop."""
@@ -160,13 +163,20 @@ def fit(
                     self._metrics["train"][name].append(value)
             if not anchors or settings.anchor_weight == 0:
                 return result
-            pull = settings.anchor_weight * anchor_kl(model, self.anchor_rows())
+            pull = settings.anchor_weight * self.anchors_pull(model)
             return (result[0] + pull, result[1]) if isinstance(result, tuple) else result + pull
 
-        def anchor_rows(self) -> list[Tokens]:
+        def anchors_pull(self, model: Any) -> Any:
+            """KL(base || policy) on this step's anchors, which come round again as the base never changes."""
             per_step = min(len(anchors), settings.anchors_a_step)
-            start = self.state.global_step * per_step
-            return [anchors[(start + at) % len(anchors)] for at in range(per_step)]
+            start = self.state.global_step * per_step % len(anchors)
+            rows = [anchors[(start + at) % len(anchors)] for at in range(per_step)]
+            reference = references.get(start)
+            if reference is None:
+                reference = anchor_reference(model, rows)
+                if sum(map(_bytes, references.values())) + _bytes(reference) <= KEPT_BYTES:
+                    references[start] = reference
+            return anchor_kl(model, rows, reference)
 
     def places(rows: Sequence[dict[str, int]]) -> dict[str, Any]:
         return {"place": torch.tensor([row["place"] for row in rows])}
@@ -267,12 +277,22 @@ def arguments(model: Any, examples: int, settings: LearningSettings, out_dir: Pa
     }
 
 
-def anchor_kl(model: Any, rows: Sequence[Tokens]) -> Any:
-    """KL(base || policy) in nats per completion token, the base being `model` without its adapter."""
+def anchor_reference(model: Any, rows: Sequence[Tokens]) -> Any:
+    """log p(token) of the base, `model` without its adapter: (completion tokens of `rows`, vocabulary)."""
     import torch
-    from torch.nn.functional import kl_div, log_softmax
+    from torch.nn.functional import log_softmax
 
     with torch.no_grad(), model.disable_adapter():
-        base = log_softmax(completion_logits(model, rows)[0].float(), -1)
+        return log_softmax(completion_logits(model, rows)[0].float(), -1)
+
+
+def anchor_kl(model: Any, rows: Sequence[Tokens], reference: Any) -> Any:
+    """KL(base || policy) in nats per completion token, the base being `anchor_reference` of the same rows."""
+    from torch.nn.functional import kl_div, log_softmax
+
     policy = log_softmax(completion_logits(model, rows)[0].float(), -1)
-    return kl_div(policy, base, log_target=True, reduction="batchmean")
+    return kl_div(policy, reference, log_target=True, reduction="batchmean")
+
+
+def _bytes(tensor: Any) -> int:
+    return tensor.numel() * tensor.element_size()

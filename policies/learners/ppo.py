@@ -20,7 +20,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from policies.learners.heads import head
-from policies.learners.lora import Cancelled, LearningSettings, Progress, TrainResult, anchor_kl, fit
+from policies.learners.lora import (
+    Cancelled,
+    LearningSettings,
+    Progress,
+    TrainResult,
+    anchor_kl,
+    anchor_reference,
+    fit,
+)
 from policies.learners.rows import LearnError, Tokens, padding
 
 if TYPE_CHECKING:
@@ -136,7 +144,9 @@ def train(
                 chosen = [anchors[(self._taken + at) % len(anchors)] for at in range(2)]
                 self._taken += 2
                 with torch.enable_grad():
-                    (config.anchor_weight * anchor_kl(policy, chosen)).backward()
+                    (
+                        config.anchor_weight * anchor_kl(policy, chosen, anchor_reference(policy, chosen))
+                    ).backward()
             lora = [p for p in policy.parameters() if p.grad is not None]
             self._norms.append(float(torch.nn.utils.clip_grad_norm_(lora, self.args.max_grad_norm)))
 
