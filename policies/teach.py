@@ -24,7 +24,9 @@ from policies.learners.rows import LearnError, Tokeniser, Tokens
 from policies.material import Material, TasteChanged, explains, system_message
 
 if TYPE_CHECKING:
+    from memory.taste_posterior import TastePosterior
     from policies.language_policy import LanguagePolicy
+    from policies.learners.kto import Thumb
     from policies.reward_model import RewardModel
 
 Progress = Callable[[float, str], None]
@@ -102,16 +104,7 @@ def teach(
     if algorithm == "kto":
         rows = cut.train if cut.algorithm == "kto" else cut.thumbs
         singles = unpair([row for row in rows if isinstance(row, Unpaired)], made)
-        # an edit or a pick is no slip of the thumb
-        thumbs = [
-            kto.Thumb(
-                words.row(row.prompt, row.completion),
-                row.label,
-                reliability(belief, row) if row.source == "thumb" and not row.why else 1.0,
-            )
-            for row in singles
-        ]
-        thumbs += [kto.Thumb(one.tokens, True) for one in lessons]
+        thumbs = _thumbs(singles, belief, words) + [kto.Thumb(one.tokens, True) for one in lessons]
         if not any(thumb.liked for thumb in thumbs):
             if cut.turned:
                 raise TasteChanged
@@ -154,6 +147,20 @@ def teach(
     }
     read = [*learned, *_judged(cut)] if reward is not None or lessons else learned
     return Taught(algorithm, result, learned, read, reward, routes, taste)
+
+
+def _thumbs(rows: Sequence[Unpaired], belief: TastePosterior, words: Tokeniser) -> list[Thumb]:
+    """Each row as KTO takes it; an edit or a pick is no slip of the thumb."""
+    from policies.learners.kto import Thumb
+
+    return [
+        Thumb(
+            words.row(row.prompt, row.completion),
+            row.label,
+            reliability(belief, row) if row.source == "thumb" and not row.why else 1.0,
+        )
+        for row in rows
+    ]
 
 
 def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> RewardModel | None:
