@@ -21,7 +21,7 @@ from memory.vector_index import VectorIndex
 from memory.words import WORD, Asked, collapse
 
 # What each retriever brings, and how many of both together are looked at more closely, at least.
-NEAR, BY_WORD, CLOSER = 100, 100, 20
+NEAR, BY_WORD, CLOSER = 50, 50, 20
 QUERY_CHARACTERS = 2_000
 TURN = "turn"
 TURNS = 64
