@@ -2,7 +2,7 @@
 
 The learning bench with learners for arms: the person always rates replies of the base, so that all learners
 get the same ledger, and at each count of ratings one update of each is trained from the base and asked for
-the held-out prompts, whatever the gate said of it. Ledgers are of two kinds: thumbs, and edits (pairs).
+the held-out prompts, whatever the gate said of it. Ledgers are of three kinds, the habits of env.people.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from typing import Any
 from env.bench.learning_cell import Experiment
 from env.bench.learning_conditions import Condition
 from env.bench.report import table
+from env.people import Habit
 
 LEARNERS = ("kto", "dpo", "ppo", "grpo")
 RATINGS = (8, 16, 32, 64)
-LEDGERS = {"thumbs": "every reply gets a thumb", "edits": "replies that are not liked are rewritten"}
+LEDGERS: Mapping[Habit, str] = {
+    "thumbs": "every reply gets a thumb",
+    "edits": "replies that are not liked are rewritten",
+    "says_why": "every reply gets a thumb, and a thumb down a reason in words",
+}
 
 
 def ledgers(ratings: tuple[int, ...] = RATINGS) -> dict[str, Condition]:
