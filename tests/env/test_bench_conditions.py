@@ -233,12 +233,13 @@ def test_the_table_of_learners_has_a_row_a_learner_and_taste() -> None:
         for name, one in learners.ledgers((8, 16)).items()
     }
     result = run_all(Follower, wanted, arms=("kto", "dpo"), tastes=("brief", "formal"), seeds=(0, 1))
-    assert list(result["conditions"]) == ["thumbs", "edits"]
+    assert list(result["conditions"]) == ["thumbs", "edits", "says_why"]
     assert result["conditions"]["thumbs"]["arms"]["kto"]["verdicts"] == {"promoted": 8}
     text = learners.as_table(result)
     rows = [line.split()[0] for line in text.splitlines() if line and not line.startswith((" ", "-"))]
-    assert rows == ["thumbs:", "learner", "base", "kto", "dpo", "edits:", "learner", "base", "kto", "dpo"]
-    assert text.count("brief") == text.count("formal") == 6
+    block = ["learner", "base", "kto", "dpo"]
+    assert rows == ["thumbs:", *block, "edits:", *block, "says_why:", *block]
+    assert text.count("brief") == text.count("formal") == 9
 
 
 def result_to_draw() -> dict[str, Any]:
