@@ -39,7 +39,8 @@ SHORTEST_ROOM, LONGEST_ROOM = 32, 192
 class Taught:
     """The trained adapter, the rows it was trained on, and what became of each kind of signal.
 
-    `algorithm` is that of the cut, but for reasons in words of which no pair came: they are KTO's.
+    `algorithm` is that of the cut, but for reasons in words of which no pair came: they are KTO's; `why` says
+    so then.
 
     `read` is `learned` and, where there is a reward model or a taste was taught, all that these were read
     off: whoever forgets one of these forgets this adapter. `routes` maps a kind of signal to how many there
@@ -48,6 +49,7 @@ class Taught:
     """
 
     algorithm: str
+    why: str
     result: TrainResult
     learned: Sequence[Unpaired | Pair]
     read: Sequence[Unpaired | Pair]
@@ -146,7 +148,10 @@ def teach(
         }
     }
     read = [*learned, *_judged(cut)] if reward is not None or lessons else learned
-    return Taught(algorithm, result, learned, read, reward, routes, taste)
+    why = cut.why
+    if algorithm != cut.algorithm:
+        why += "; no better answer came of the reasons, so they were learned from as thumbs down"
+    return Taught(algorithm, why, result, learned, read, reward, routes, taste)
 
 
 def _thumbs(rows: Sequence[Unpaired], belief: TastePosterior, words: Tokeniser) -> list[Thumb]:

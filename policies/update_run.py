@@ -202,7 +202,7 @@ def _train_and_judge(
     body = report(stats, judge(stats, limits))
     body |= {
         "algorithm": taught.algorithm,
-        "why": cut.why,
+        "why": taught.why,
         "routes": taught.routes,
         "taste": taught.taste,
         "reward_model": None if taught.reward is None else dict(taught.reward.held_out),

@@ -114,6 +114,7 @@ def test_reasons_that_lead_to_no_better_answer_are_thumbs_down_all_the_same(
     learned = report["routes"]["learned_as"]
     assert (algorithm, learned["algorithm"], learned["rows"]) == ("kto", "kto", 5)
     assert (learned["hindsight"], learned["hindsight_unanswered"]) == (0, 4)
+    assert "no better answer came" in report["why"]
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "grpo"])
