@@ -19,7 +19,7 @@ from policies.learners.rows import LearnError, Tokens, score
 LOSSES, LOSS_WEIGHTS = ["sigmoid", "sft"], [1.0, 0.1]
 # At TRL's 0.1 the answers in the owner's taste (learners/distil) push so far that skills are lost
 # (docs/lab-notes.md).
-BETA = 1.0
+BETA = 0.5
 
 
 @dataclass(frozen=True, slots=True)
