@@ -87,7 +87,7 @@ def teach(
     found = None
     if whys and cut.algorithm in ("kto", "dpo"):
         progress(0.0, f"answering again with {whys} reasons in mind")
-        found = hindsight(policy, cut.thumbs, words, objecting, _room(cut, words))
+        found = hindsight(policy, cut.thumbs, words, objecting)
     made = list(found.pairs) if found else []
     pairs = [row for row in cut.train if isinstance(row, Pair)] + made
     # reasons of which no pair came are thumbs down all the same
@@ -101,8 +101,7 @@ def teach(
         judged = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
         belief = believed(policy, judged)
         taste = summary(belief) if judged else None
-        room, system = _room(cut, words), system_message(cut)
-        lessons = distilled(policy, judged, belief, words, objecting, room, system)
+        lessons = distilled(policy, judged, belief, words, objecting, system=system_message(cut))
     if algorithm == "kto":
         rows = cut.train if cut.algorithm == "kto" else cut.thumbs
         singles = unpair([row for row in rows if isinstance(row, Unpaired)], made)
@@ -117,7 +116,7 @@ def teach(
         result, learned = kto.train(model, tokenizer, thumbs, *common), list(singles)
     elif algorithm == "dpo":
         preferences = _preferences(pairs, words)
-        preferences += [dpo.Preference(*both) for both in contrasted(policy, lessons, words, room)]
+        preferences += [dpo.Preference(*both) for both in contrasted(policy, lessons, words)]
         result, learned = dpo.train(model, tokenizer, preferences, *common), list(pairs)
     elif algorithm == "sft":
         liked = [row for row in cut.train if isinstance(row, Unpaired)]

@@ -48,9 +48,10 @@ FEWEST = 4
 # from this probability on a taste is taken for the owner's, below it tastes are drawn; squared, since a
 # thumb on what is likely decides more
 SURE, SHARPER = 0.4, 2
-# a style that the base does not show in most of this many answers that ask for it is none to try; they
-# have up to so many tokens
-QUESTIONS, REACH = 3, 160
+# a style that the base does not show in most of this many answers that ask for it is none to try
+QUESTIONS = 3
+# tokens that an answer may have, however short all that was judged so far: what is liked may be longer
+ROOM = 160
 # the likeliest answer and, where that does not show the taste, this many others
 MORE, TEMPERATURE = 2, 0.8
 # a thumb that contradicts the taste of all others still counts for this much: it may be about something else
@@ -108,7 +109,7 @@ def distilled(
     found: TastePosterior,
     words: Tokeniser,
     reward: RewardModel | None = None,
-    room: int = 160,
+    room: int = ROOM,
     system: str | None = None,
 ) -> list[Lesson]:
     """Liked replies in the taste that was `found` in `rows`, of up to `room` tokens each.
@@ -150,7 +151,7 @@ def distilled(
 
 
 def contrasted(
-    policy: LanguagePolicy, lessons: Sequence[Lesson], words: Tokeniser, room: int = 160
+    policy: LanguagePolicy, lessons: Sequence[Lesson], words: Tokeniser, room: int = ROOM
 ) -> list[tuple[Tokens, Tokens]]:
     """(better, worse) for each of `lessons` whose prompt has an answer that does not show its taste.
 
@@ -193,7 +194,7 @@ def _reachable(policy: LanguagePolicy) -> set[str]:
         pairs = [
             (question, (name,)) for question in _everyday(policy, PERSONA, (), QUESTIONS) for name in FEATURES
         ]
-        said = _answers(policy, [one for one, _ in pairs], [taste for _, taste in pairs], REACH)
+        said = _answers(policy, [one for one, _ in pairs], [taste for _, taste in pairs], ROOM)
         shown = Counter(name for (_, (name,)), answer in zip(pairs, said, strict=True) if answer is not None)
         _reached[policy] = {name for name, times in shown.items() if 2 * times > QUESTIONS}
     return _reached[policy]
