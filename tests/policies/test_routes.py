@@ -12,6 +12,7 @@ from env.imported import FOLDER
 from memory.database import open_home
 from memory.journal import Journal
 from policies.adapters import AdapterRegistry
+from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners import ppo
 from policies.learners.rows import LearnError
@@ -152,6 +153,22 @@ def test_imported_texts_are_imitated(home: Path, policy: LanguagePolicy) -> None
     assert report["routes"]["text"] == 2
     assert report["trained_on"] == {"feedback": [], "replies": [], "imports": ["mine.txt"]}
     assert report["why"] == "2 imported texts and no rating"
+
+
+def test_a_taste_for_more_than_was_ever_said_is_taught_whole(home: Path) -> None:
+    """Six edits make short replies a little longer; the answers beside them may be longer yet."""
+    sprout = LanguagePolicy(resolve(None), device="cpu")
+    rated = Rated(home, sprout)
+    rated.talk(6, length=4)
+    db = open_home(home)
+    for reply in rated.replies:
+        Journal(db).edit_reply(reply.id, "It is old. It is big. It is far away. It is cold at night.")
+    db.close()
+    algorithm, report = update(home, sprout)
+    assert algorithm == "dpo"
+    assert report["taste"]["likely"][0]["features"] == ["detailed"]
+    assert report["routes"]["learned_as"]["distilled"] > 12
+    sprout.close()
 
 
 def test_sft_imitates_what_was_liked(home: Path, policy: LanguagePolicy) -> None:
