@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.options import Home, Json, ProgressLine, opened, print_json
-from memory.explained import explained
+from memory.explained import added_up, explained
 from memory.records import Memory
 
 if TYPE_CHECKING:
@@ -115,17 +116,24 @@ def search(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Find memories by meaning and by words."""
+    """Find memories, and passages of what was learned, by meaning and by words."""
     with opened(context, home).runtime() as runtime:
         found = runtime.recall.search(query, k=limit, floor=not all_)
+        passages = runtime.documents.passages.search(query, most=limit) if runtime.has_documents else []
         if as_json:
-            print_json({"query": query, "results": [asdict(one) for one in found]})
+            body = {"query": query, "results": [asdict(one) for one in found]}
+            print_json(body | {"passages": [asdict(one) for one in passages]})
             return
         for one in found:
             print(f"{one.score:.3f}  {one.memory_id}  {one.text}")
             if explain:
                 print(f"       {explained(one)}")
-        if not found:
+        for passage in passages:
+            print(f"{passage.score:.3f}  {passage.path}, {passage.place}")
+            print(textwrap.indent(passage.text, "       "))
+            if explain:
+                print(f"       {added_up(passage.parts)}")
+        if not found and not passages:
             print("Nothing found.")
 
 

@@ -141,6 +141,11 @@ def test_the_command_line_learns_lists_asks_and_forgets(attune: Attune, notes: P
     assert (source["marker"], Path(source["path"]).name, source["place"]) == (1, "boat.md", "line 3")
     shown = attune("ask", "Where does the blue boat lie?")
     assert "Sources: [1] boat.md, line 3" in shown.err
+    where, text, why = attune("memory", "search", "the blue boat", "--explain").out.splitlines()
+    assert where.endswith("boat.md, line 3")
+    assert (text.strip(), "similarity" in why) == (BOAT, True)
+    [passage] = attune("memory", "search", "the blue boat", "--json").json["passages"]
+    assert (passage["text"], passage["place"]) == (BOAT, "line 3")
     assert attune("learn", "--forget", str(notes), "--json").json == {"forgotten": report["added"]}
     assert attune("ask", "Where does the blue boat lie?", "--json").json["sources"] == []
 
