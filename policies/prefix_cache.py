@@ -86,10 +86,14 @@ def new_cache(config: Any) -> Any:
 
 def can_cut(cache: Any) -> bool:
     """True if every layer that holds state is plain attention."""
-    from transformers.cache_utils import DummyLayer
+    from transformers import cache_utils
 
-    growing = _growing_layer()
-    return bool(cache.layers) and all(isinstance(layer, growing | DummyLayer) for layer in cache.layers)
+    # layers that hold no state at all have a class of their own in later releases of transformers 5
+    stateless = getattr(cache_utils, "DummyLayer", ())
+    return bool(cache.layers) and all(
+        isinstance(layer, _growing_layer()) or (stateless and isinstance(layer, stateless))
+        for layer in cache.layers
+    )
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

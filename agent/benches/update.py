@@ -21,6 +21,7 @@ LEARNERS = ("kto", "dpo")
 RATINGS, QUICK_RATINGS = 64, 16
 ROUNDS, QUICK_ROUNDS = 3, 1
 TICK = 0.2
+BEGAN = "began"
 
 
 def run(
@@ -57,21 +58,14 @@ def _update(
     """One update in a child that is killed when the person stops the bench."""
     with tempfile.TemporaryDirectory(prefix="attune-bench-update-") as place:
         folder = Path(place)
-        order = {
-            "side": side,
-            "learner": learner,
-            "model": spec.path,
-            "ratings": ratings,
-            "anchors": anchors,
-            "folder": place,
-        }
+        work = order(side, learner, spec.path, ratings, anchors, place)
         with (folder / "log").open("w+", encoding="utf-8") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "agent.benches.update_child", json.dumps(order)],
+                [sys.executable, "-m", "agent.benches.update_child", json.dumps(work)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(),
+                env=environment(),
             )
             try:
                 while child.poll() is None:
@@ -95,7 +89,19 @@ def _update(
         return bench.Update(**json.loads((folder / "report.json").read_text("utf-8")))
 
 
-def _environment() -> dict[str, str]:
+def order(side: str, learner: str, model: str, ratings: int, anchors: bool, folder: str) -> dict[str, Any]:
+    """What `agent.benches.update_child` is asked to do; it makes the file BEGAN in `folder` as it starts."""
+    return {
+        "side": side,
+        "learner": learner,
+        "model": model,
+        "ratings": ratings,
+        "anchors": anchors,
+        "folder": folder,
+    }
+
+
+def environment() -> dict[str, str]:
     """The child's: the packages of this process, and no network, which TRL's trainers else say hello to."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

@@ -87,6 +87,7 @@ def main(order: Mapping[str, Any]) -> None:
     # named, since TRL has a default of its own
     settings = LearningSettings(beta=dpo.BETA if learner == "dpo" else kto.BETA)
     loaded = _peak(model)
+    (folder / "began").touch()
     started, used = time.perf_counter(), time.process_time()
     if order["side"] == "ours":
         held = questions(settings.anchors if order["anchors"] else 0, tokenizer, ROWS_SEED + 1)

@@ -1,8 +1,9 @@
-"""`attune bench update`: one update beside a plain TRL script."""
+"""`attune bench update` and `device`: one update beside a plain TRL script, and what a bigger model costs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,5 +37,23 @@ def register(app: typer.Typer, measure: Measure) -> None:
 
         def work(progress: ProgressLine, cancelled: Callable[[], bool]) -> dict[str, Any]:
             return bench.run(name, quick, rounds, learner, anchors, progress, cancelled)
+
+        measure(work, as_table, as_json)
+
+    @app.command()
+    def device(
+        context: typer.Context,
+        as_json: Json = False,
+        quick: Annotated[bool, typer.Option("--quick", help="A small run: quick, and rough.")] = False,
+        shape: Annotated[list[str] | None, typer.Option(help="Only this one: qwen3-0.6b, qwen3-4b.")] = None,
+        learner: Annotated[list[str] | None, typer.Option(help="Only this one: kto or dpo.")] = None,
+        out: Annotated[Path | None, typer.Option(help="A file for the figures so far.")] = None,
+    ) -> None:
+        """Update seconds, memory and tokens a second of bigger models (random weights) on this machine."""
+        from agent.benches import device as bench
+        from env.bench.device import as_table
+
+        def work(progress: ProgressLine, cancelled: Callable[[], bool]) -> dict[str, Any]:
+            return bench.run(shape, quick, learner, out, progress, cancelled)
 
         measure(work, as_table, as_json)

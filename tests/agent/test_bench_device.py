@@ -1,0 +1,60 @@
+"""`attune bench device` on a model small enough for any machine: real updates, each in its own process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.cli import main
+from policies import shapes
+from policies.base_models import parameters, resolve
+from policies.language_policy import LanguagePolicy
+from policies.policy import Generated, SamplingParams
+
+TINY = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(shapes.SHAPES, "tiny", TINY)
+
+
+def test_a_shape_speaks_at_length_in_ids_that_its_tokenizer_reads(tmp_path: Path) -> None:
+    folder = shapes.make("tiny", tmp_path / "tiny", "cpu", vocabulary=20_000)
+    spec = resolve(str(folder))
+    assert parameters(spec) > 20_000 * 64
+    policy = LanguagePolicy(spec, device="cpu")
+    *_, last = policy.stream([{"role": "user", "content": "Hi"}], SamplingParams(0.0, max_new_tokens=40))
+    assert isinstance(last, Generated)
+    assert (len(last.completion_ids), last.finish_reason) == (40, "length")
+    assert max(last.completion_ids) < len(policy.tokenizer)
+
+
+@pytest.mark.slow
+def test_it_prints_what_a_shape_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "figures.json"
+    asked = ["--quick", "--shape", "tiny", "--learner", "kto", "--out", str(out)]
+    assert main(["bench", "device", "--json", *asked]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert json.loads(out.read_text("utf-8")) == result
+    one = result["shapes"]["tiny"]
+    assert one["parameters"] > shapes.VOCABULARY * TINY["hidden_size"]
+    assert one["update"]["ours"]["kto"]["peak_bytes"] > one["update"]["ours"]["kto"]["loaded_bytes"]
+    for state in ("alone", "training"):
+        assert one[state]["tokens_per_s"] > 0
+        assert one[state]["tokens"] == one[state]["replies"] * 64
+    assert one["training"]["updates"] >= 1
+
+
+def test_an_unknown_shape_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "device", "--shape", "gpt-9"]) == 1
+    assert "no shape 'gpt-9'" in capsys.readouterr().err
