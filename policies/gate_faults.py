@@ -139,7 +139,8 @@ def _flattering(probes: Sequence[Factual], limits: Limits) -> list[str]:
 def _flooded(stats: Stats, limits: Limits) -> list[str]:
     planted = flood(
         stats.spoken,
-        [sample.text for sample in stats.base],
+        # a style that the base knows is nobody's phrase, however seldom it comes by itself
+        [*(sample.text for sample in stats.base), *stats.asked],
         stats.liked,
         most=limits.phrase,
         unheard=limits.unheard,

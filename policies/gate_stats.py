@@ -98,8 +98,9 @@ class Proof:
 class Stats:
     """All that the gate looks at.
 
-    `liked_words` are the lengths of the replies that the owner liked and `liked` their texts. `spoken`
-    are the candidate's fresh replies word by word. What is empty was not measured, and is no fault.
+    `liked_words` are the lengths of the replies that the owner liked and `liked` their texts; `asked` is
+    what the base says to everyday questions when it is asked for the styles that were taught. `spoken` are
+    the candidate's fresh replies word by word. What is empty was not measured, and is no fault.
     """
 
     base: tuple[Sample, ...]
@@ -109,6 +110,7 @@ class Stats:
     held_out: tuple[HeldOut, ...] = ()
     liked_words: tuple[int, ...] = ()
     liked: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     spoken: tuple[tuple[Spoken, ...], ...] = ()
     factual: tuple[Factual, ...] = ()
     telling: tuple[Telling, ...] = ()

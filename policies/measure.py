@@ -136,13 +136,14 @@ def measure(
     cancel: threading.Event | None = None,
     *,
     liked: Sequence[str] = (),
+    asked: Sequence[str] = (),
     trained_on: Sequence[Judged] = (),
 ) -> Measured:
     """Base and candidate (the adapter folder) on the same exam. `active` is (version, folder) or None.
 
     `system` is the system message of the everyday prompts, `liked` the texts of the replies that the
-    owner liked or wrote, `trained_on` what the candidate was trained on, oldest first. The policy speaks
-    as the base afterwards. Raises Cancelled.
+    owner liked or wrote, `asked` those of the base in the styles that were taught, `trained_on` what the
+    candidate was trained on, oldest first. The policy speaks as the base afterwards. Raises Cancelled.
     """
     told = list(trained_on)[-TOLD:]
     # one pass over both: what was held out, and then what was not
@@ -224,6 +225,7 @@ def measure(
         ),
         liked_words=tuple(liked_words),
         liked=tuple(liked),
+        asked=tuple(asked),
         spoken=tuple(
             spoken(policy.decode, row.completion_ids, base, candidate_)
             for row, base, candidate_ in zip(said, under_base, own, strict=True)

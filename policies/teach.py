@@ -45,7 +45,7 @@ class Taught:
     `read` is `learned` and, where there is a reward model or a taste was taught, all that these were read
     off: whoever forgets one of these forgets this adapter. `routes` maps a kind of signal to how many there
     were, and "learned_as" to what they were learned as. `taste` is what all judgements together were taken
-    for (`distil.summary`).
+    for (`distil.summary`), `asked` what the base said to everyday questions in the tastes that were taught.
     """
 
     algorithm: str
@@ -56,6 +56,7 @@ class Taught:
     reward: RewardModel | None
     routes: dict[str, Any] = field(default_factory=dict)
     taste: dict[str, Any] | None = None
+    asked: Sequence[str] = ()
 
 
 def teach(
@@ -99,13 +100,15 @@ def teach(
     learned: list[Unpaired | Pair]
     if algorithm in ("kto", "dpo"):
         judged = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
-        belief = believed(policy, judged)
+        belief = believed(policy, judged, words)
         taste = summary(belief) if judged else None
         lessons = distilled(policy, judged, belief, words, objecting, system=system_message(cut))
     if algorithm == "kto":
         rows = cut.train if cut.algorithm == "kto" else cut.thumbs
         singles = unpair([row for row in rows if isinstance(row, Unpaired)], made)
-        thumbs = _thumbs(singles, belief, words) + [kto.Thumb(one.tokens, True) for one in lessons]
+        thumbs = _thumbs(singles, belief, words) + [
+            kto.Thumb(one.tokens, True, taught=True) for one in lessons
+        ]
         if not any(thumb.liked for thumb in thumbs):
             if cut.turned:
                 raise TasteChanged
@@ -150,7 +153,8 @@ def teach(
     why = cut.why
     if algorithm != cut.algorithm:
         why += "; no better answer came of the reasons, so they were learned from as thumbs down"
-    return Taught(algorithm, why, result, learned, read, reward, routes, taste)
+    asked = [one.answer.text for one in lessons if one.instead_of is None]
+    return Taught(algorithm, why, result, learned, read, reward, routes, taste, asked)
 
 
 def _thumbs(rows: Sequence[Unpaired], belief: TastePosterior, words: Tokeniser) -> list[Thumb]:

@@ -187,6 +187,7 @@ def _train_and_judge(
         progress=lambda fraction, text: progress(0.7 + 0.28 * fraction, text),
         cancel=cancel,
         liked=liked_texts(cut),
+        asked=taught.asked,
         trained_on=_judged(sorted(taught.learned, key=lambda row: row.created_at), words),
     )
     if measured.logits_changed <= 0 or measured.served_sha256 != trained.sha256:

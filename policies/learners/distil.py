@@ -7,10 +7,13 @@ is one more liked reply, to the prompt without the lines (context distillation, 
 leads nowhere in particular, and a small model soon to no words at all. It is asked the questions of the
 replies that were disliked, and everyday ones besides, so that the style is learned and not those questions.
 
-Where no taste is probable enough yet, each question gets one that is drawn: then the next replies show the
+Where no taste is probable enough yet, each question gets two that are drawn: then the next replies show the
 styles that may be the one, the likely ones more often, and the thumbs on them decide (posterior sampling,
 Thompson 1933; Osband et al. 2013, arXiv 1306.0940). Without that, a few wrong thumbs bring a policy to one
 style, and no other one is seen any more (docs/lab-notes.md).
+
+Such answers are told from judged replies when they are learned (`kto.Thumb.taught`): what makes the style may
+be one token that the base gives once in ten thousand times.
 
 Edits and picks count as judgements too. Where pairs are learned from, each answer is one against what was
 said before, or against what the base says by itself.
@@ -18,9 +21,10 @@ said before, or against what the base says by itself.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -30,7 +34,7 @@ from env.skills.probes import PERSONA, everyday_prompts
 from memory.card_model import FEATURES, Observation, has
 from memory.card_texts import CARD_TEXTS
 from memory.features import Features, features
-from memory.taste_posterior import Taste, TastePosterior, posterior, satisfies
+from memory.taste_posterior import PAIRS, TASTES, Taste, TastePosterior, posterior, satisfies
 from policies.learners.hindsight import OBJECTION, answers
 from policies.learners.rows import padding
 from policies.word_scores import token_scores
@@ -45,11 +49,15 @@ EVERYDAY, PROMPT_SEED = 24, 60_013
 NAMED = 3
 # fewer thumbs are no ground for anything
 FEWEST = 4
-# from this probability on a taste is taken for the owner's, below it tastes are drawn; squared, since a
-# thumb on what is likely decides more
-SURE, SHARPER = 0.4, 2
+# from this probability on a taste is taken for the owner's, below it tastes are drawn
+SURE = 0.4
 # a style that the base does not show in most of this many answers that ask for it is none to try
-QUESTIONS = 3
+QUESTIONS = 4
+# nats of the least likely token of an answer, to the prompt without the style: below it, the base would
+# hardly give the answer unasked, and one update brings it there in few replies
+UNHEARD = -8.0
+# in how many answers more each style was, and was not, heard (Krichevsky & Trofimov 1981)
+PSEUDO = 0.5
 # tokens that an answer may have, however short all that was judged so far: what is liked may be longer
 ROOM = 160
 # the likeliest answer and, where that does not show the taste, this many others
@@ -58,8 +66,6 @@ MORE, TEMPERATURE = 2, 0.8
 LEAST = 0.1
 # an answer that the owner would like less than this share of the best one in its taste is no lesson
 NEARLY = 0.9
-# nats of the least likely token of an answer, to the prompt without the style
-UNHEARD = -8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +79,35 @@ class Lesson:
     instead_of: Reply | None = None
 
 
-def tastes(found: TastePosterior, count: int, seed: int) -> list[Taste]:
-    """The taste that each of `count` answers is to show: the owner's, or drawn where that is not clear."""
+def tastes(
+    found: TastePosterior, count: int, seed: int, teachable: Mapping[str, float] | None = None
+) -> list[Taste]:
+    """The taste that each of `count` answers is to show: the owner's, or drawn where that is not clear.
+
+    Two are drawn at a time: a reply that shows two styles and is disliked rules out both, and that they are
+    wanted together. `teachable` says of a feature how soon it is learned, in (0, 1]; 1 by default.
+    """
+    can = {taste: math.prod((teachable or {}).get(feature, 1.0) for feature in taste) for taste in TASTES}
     best, probability = found.best()
-    if probability >= SURE:
+    likely = {taste: one * can[taste] for taste, one in found.probability.items() if taste}
+    if probability >= SURE or not likely:
         return [best] * count
-    weights = [one**SHARPER for one in found.probability.values()]
-    return random.Random(seed).choices(list(found.probability), weights, k=count)
+    chance = random.Random(seed)
+    drawn = [chance.choices(list(likely), list(likely.values()), k=count) for _ in range(2)]
+    return [_both(first, second) for first, second in zip(*drawn, strict=True)]
 
 
-def believed(policy: LanguagePolicy, rows: Sequence[Unpaired]) -> TastePosterior:
+def _both(first: Taste, second: Taste) -> Taste:
+    """Both styles at once, where the one does not exclude the other; else the first alone."""
+    together = tuple(feature for feature in FEATURES if feature in (*first, *second))
+    return together if together in PAIRS else first
+
+
+def believed(policy: LanguagePolicy, rows: Sequence[Unpaired], words: Tokeniser) -> TastePosterior:
     """What the thumbs of `rows` say of every taste that the policy can meet. It must speak as the base."""
     seen = [Observation(row.reply_id, features(row.completion.text), row.label) for row in rows]
     shown = {name for one in seen for name in FEATURES if has(name, one.shows)}
-    return posterior(seen).among(shown | _reachable(policy))
+    return posterior(seen).among(shown | _base_styles(policy, words).reachable)
 
 
 def reliability(found: TastePosterior, row: Unpaired) -> float:
@@ -116,15 +137,15 @@ def distilled(
 
     The policy must speak as the base. Everyday questions are asked under `system`. Prompts that had the whole
     taste on their card are left out: what was wrong there was something else. So are answers that the owner
-    would like less than others in the same taste, and those that the base would hardly give by itself: no few
-    thumbs bring it there. The reward model, which knows for which questions a style was liked, may object.
+    would like less than others in the same taste. The reward model, which knows for which questions a style
+    was liked, may object.
     """
     if len(rows) < FEWEST:
         return []
     # an edit, a pick or a reason in words has shown already what would have been right
     missed = [row for row in rows if not row.label and not row.why and row.source == "thumb"]
     everyday = _everyday(policy, system, rows[-1].prompt.tools)
-    drawn = tastes(found, len(missed) + len(everyday), len(rows))
+    drawn = tastes(found, len(missed) + len(everyday), len(rows), _base_styles(policy, words).teachable)
     asked: list[tuple[Prompt, Taste, Reply | None]] = [
         (row.prompt, taste, row.completion)
         for row, taste in zip(missed, drawn, strict=False)
@@ -142,8 +163,6 @@ def distilled(
     seen = [features(one.answer.text) for one in made]
     enough = _enough(found, [(one.taste, shows) for one, shows in zip(made, seen, strict=True)])
     made = [one for one, shows in zip(made, seen, strict=True) if found.likes(shows) >= enough[one.taste]]
-    scores = token_scores(policy.model, [one.tokens for one in made], padding(policy.tokenizer))
-    made = [one for one, each in zip(made, scores, strict=True) if min(each) >= UNHEARD]
     if reward is None or not reward.knows:
         return made
     liked = reward.probability([one.tokens for one in made])
@@ -185,19 +204,36 @@ def _answers(
     return found
 
 
-_reached: WeakKeyDictionary[LanguagePolicy, set[str]] = WeakKeyDictionary()
+@dataclass(frozen=True, slots=True)
+class _Styles:
+    """What of FEATURES the base mostly shows when it is asked for it, and the share of such answers that it
+    might have given unasked: these are soon learned."""
+
+    reachable: frozenset[str]
+    teachable: Mapping[str, float]
 
 
-def _reachable(policy: LanguagePolicy) -> set[str]:
-    """The features that the base mostly shows when it is asked for them."""
-    if policy not in _reached:
-        pairs = [
-            (question, (name,)) for question in _everyday(policy, PERSONA, (), QUESTIONS) for name in FEATURES
-        ]
+_known: WeakKeyDictionary[LanguagePolicy, _Styles] = WeakKeyDictionary()
+
+
+def _base_styles(policy: LanguagePolicy, words: Tokeniser) -> _Styles:
+    """The policy must speak as the base."""
+    if policy not in _known:
+        asked = _everyday(policy, PERSONA, (), QUESTIONS)
+        pairs = [(question, (name,)) for question in asked for name in FEATURES]
         said = _answers(policy, [one for one, _ in pairs], [taste for _, taste in pairs], ROOM)
-        shown = Counter(name for (_, (name,)), answer in zip(pairs, said, strict=True) if answer is not None)
-        _reached[policy] = {name for name, times in shown.items() if 2 * times > QUESTIONS}
-    return _reached[policy]
+        shown = [(*pair, answer) for pair, answer in zip(pairs, said, strict=True) if answer is not None]
+        times = Counter(name for _, (name,), _ in shown)
+        rows = [words.row(question, answer) for question, _, answer in shown]
+        scores = token_scores(policy.model, rows, padding(policy.tokenizer)) if rows else []
+        heard = Counter(
+            name for (_, (name,), _), each in zip(shown, scores, strict=True) if min(each) >= UNHEARD
+        )
+        _known[policy] = _Styles(
+            frozenset(name for name in FEATURES if 2 * times[name] > QUESTIONS),
+            {name: (heard[name] + PSEUDO) / (QUESTIONS + 2 * PSEUDO) for name in FEATURES},
+        )
+    return _known[policy]
 
 
 def _on_card(taste: Taste, prompt: Prompt) -> bool:

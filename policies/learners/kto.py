@@ -17,15 +17,22 @@ from policies.learners.rows import LearnError, Tokens, score
 BETA = 0.5
 FEWEST_FOR_KL = 64
 FEWEST_OF_EACH = 8
+# What is taught may turn on one token that the base all but rules out (a fourth sentence, a smile at the
+# end). To be likelier than the base says is not enough there: it counts from this many nats on.
+HEARD = -2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Thumb:
-    """One judged reply, in tokens. `weight` in (0, 1] is how much it counts beside others of its side."""
+    """One judged reply, in tokens. `weight` in (0, 1] is how much it counts beside others of its side.
+
+    A `taught` one nobody has judged: it is an answer that the policy is to learn to give (`learners/distil`).
+    """
 
     tokens: Tokens
     liked: bool
     weight: float = 1.0
+    taught: bool = False
 
 
 def weights(liked: float, disliked: float) -> tuple[float, float]:
@@ -69,7 +76,9 @@ def train(
     if len(rows) < 2:
         raise LearnError(f"KTO needs at least 2 rated replies, there is {len(rows)}; rate a few more.")
     liked = sum(row.liked for row in rows)
-    loss = loss_type(liked, len(rows) - liked)
+    # mismatched pairs of answers in one style say how likely the style has become: no drift to measure from
+    taught = any(row.taught for row in rows)
+    loss = "apo_zero_unpaired" if taught else loss_type(liked, len(rows) - liked)
     ordered = interleaved(rows)
     sums = [sum(row.weight for row in rows if row.liked is side) for side in (True, False)]
     said, other = [row.tokens for row in ordered], None
@@ -108,12 +117,22 @@ def objective(
     """The loss of TRL's KTOTrainer over places in `rows`; `model` is the reference, still without adapter.
 
     "kto" (equation 7 of arXiv 2402.01306) with the mismatched rows in `other`, "apo_zero_unpaired"
-    (arXiv 2408.06266) without: the reference point is zero then.
+    (arXiv 2408.06266) without: the reference point is zero then. For taught rows the loss is
+
+        softplus(-beta (log p - r)) / 2,    r = sum over tokens max(log p_base, HEARD)
+
+    a logistic one, since that of KTO is flat where an answer is far from likely, with KTO's slope at r.
     """
     import torch
+    from torch.nn.functional import softplus
 
     said = [row.tokens for row in rows]
+    taught = torch.tensor([row.taught for row in rows], device=model.device)
     reference = torch.tensor(score(model, said), device=model.device)
+    if taught.any():
+        reference[taught] = torch.tensor(
+            score(model, [row.tokens for row in rows if row.taught], floor=HEARD), device=model.device
+        )
     other_reference = None if other is None else torch.tensor(score(model, other), device=model.device)
     signs = torch.tensor([1.0 if row.liked else -1.0 for row in rows], device=model.device)
     desirable, undesirable = both_weights
@@ -129,7 +148,9 @@ def objective(
         now = log_probabilities(policy, [said[at] for at in places])
         ratios = now - reference[places]
         sign = signs[places]
-        value = (by_row[places] * (1 - torch.sigmoid(beta * sign * (ratios - point)))).mean()
+        judged = 1 - torch.sigmoid(beta * sign * (ratios - point))
+        learned = softplus(-beta * ratios) / 2
+        value = (by_row[places] * torch.where(taught[places], learned, judged)).mean()
         return value, _seen(now.detach(), beta * ratios.detach(), sign > 0, point)
 
     return loss

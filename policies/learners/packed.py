@@ -70,12 +70,17 @@ def completion_logits(model: Any, rows: Sequence[Tokens]) -> tuple[Any, Any, Any
     return logits, batch["input_ids"][:, 1:][said], said.nonzero()[:, 0]
 
 
-def log_probabilities(model: Any, rows: Sequence[Tokens]) -> Any:
-    """log p(completion | prompt) of each of the N `rows` in nats, summed over its tokens: float32, (N,)."""
+def log_probabilities(model: Any, rows: Sequence[Tokens], floor: float | None = None) -> Any:
+    """log p(completion | prompt) of each of the N `rows` in nats, summed over its tokens: float32, (N,).
+
+    With a `floor` no token counts as less likely than that.
+    """
     from torch.nn.functional import cross_entropy
 
     logits, targets, row = completion_logits(model, rows)
     by_token = -cross_entropy(logits.float(), targets, reduction="none")
+    if floor is not None:
+        by_token = by_token.clamp(min=floor)
     return by_token.new_zeros(len(rows)).index_add(0, row, by_token)
 
 

@@ -95,9 +95,12 @@ def pad_batch(rows: Sequence[Tokens], pad_id: int, device: Any) -> dict[str, Any
     }
 
 
-def score(model: Any, rows: Sequence[Tokens], pad_id: int = 0, batch_size: int = 16) -> list[float]:
+def score(
+    model: Any, rows: Sequence[Tokens], pad_id: int = 0, batch_size: int = 16, floor: float | None = None
+) -> list[float]:
     """log p(completion | prompt) of each row in nats, summed over its completion tokens.
 
+    With a `floor` no token counts as less likely than that.
     What rows of one batch begin with is computed once: those of one prompt should stand together.
     """
     import torch
@@ -107,5 +110,5 @@ def score(model: Any, rows: Sequence[Tokens], pad_id: int = 0, batch_size: int =
     scores: list[float] = []
     with packing(model), torch.inference_mode():
         for start in range(0, len(rows), batch_size):
-            scores += log_probabilities(model, rows[start : start + batch_size]).tolist()
+            scores += log_probabilities(model, rows[start : start + batch_size], floor).tolist()
     return scores

@@ -60,21 +60,22 @@ def made_of(
     sprout: LanguagePolicy, rows: list[Unpaired], words: Tokeniser, reward: RewardModel | None = None
 ) -> list[Tokens]:
     return [
-        one.tokens for one in distilled(sprout, rows, believed(sprout, rows), words, reward, system=PERSONA)
+        one.tokens
+        for one in distilled(sprout, rows, believed(sprout, rows, words), words, reward, system=PERSONA)
     ]
 
 
-def test_one_thumb_up_among_ten_is_enough_for_a_taste(sprout: LanguagePolicy) -> None:
-    found = believed(sprout, ONE_UP)
+def test_one_thumb_up_among_ten_is_enough_for_a_taste(sprout: LanguagePolicy, words: Tokeniser) -> None:
+    found = believed(sprout, ONE_UP, words)
     taste, probability = found.best()
     assert taste == ("brief",)
     assert probability >= SURE
     assert tastes(found, 5, 1) == [taste] * 5
 
 
-def test_a_taste_that_is_not_clear_is_drawn(sprout: LanguagePolicy) -> None:
+def test_a_taste_that_is_not_clear_is_drawn(sprout: LanguagePolicy, words: Tokeniser) -> None:
     """Long replies are not it: what is, the next thumbs shall tell, and not what the model cannot do."""
-    found = believed(sprout, [row for row in ONE_UP if not row.label])
+    found = believed(sprout, [row for row in ONE_UP if not row.label], words)
     assert found.best()[1] < SURE
     drawn = tastes(found, 400, 1)
     assert drawn == tastes(found, 400, 1)
@@ -83,10 +84,12 @@ def test_a_taste_that_is_not_clear_is_drawn(sprout: LanguagePolicy) -> None:
     assert ("code",) not in found.probability
 
 
-def test_a_thumb_that_contradicts_all_others_counts_for_less(sprout: LanguagePolicy) -> None:
+def test_a_thumb_that_contradicts_all_others_counts_for_less(
+    sprout: LanguagePolicy, words: Tokeniser
+) -> None:
     rows = [rated(at, at % 2 == 0) for at in range(12)]
     slip = rated(12, True, LONG)
-    found = believed(sprout, [*rows, slip])
+    found = believed(sprout, [*rows, slip], words)
     assert LEAST <= reliability(found, slip) < 0.3
     assert all(reliability(found, row) > 0.8 for row in rows)
 
@@ -162,8 +165,8 @@ def test_edits_say_a_taste_as_well_and_need_no_second_answer(
     sprout: LanguagePolicy, words: Tokeniser
 ) -> None:
     judged = unpair([], [edited(at) for at in range(6)])
-    assert believed(sprout, judged).best()[0] == ("brief",)
-    made = distilled(sprout, judged, believed(sprout, judged), words, system=PERSONA)
+    assert believed(sprout, judged, words).best()[0] == ("brief",)
+    made = distilled(sprout, judged, believed(sprout, judged, words), words, system=PERSONA)
     assert 0 < len(made) <= EVERYDAY
     assert all(features(one.answer.text).brief for one in made)
 
@@ -171,7 +174,7 @@ def test_edits_say_a_taste_as_well_and_need_no_second_answer(
 def test_an_answer_in_the_taste_stands_against_one_that_is_not(
     sprout: LanguagePolicy, words: Tokeniser
 ) -> None:
-    lessons = distilled(sprout, ONE_UP, believed(sprout, ONE_UP), words, system=PERSONA)
+    lessons = distilled(sprout, ONE_UP, believed(sprout, ONE_UP, words), words, system=PERSONA)
     pairs = contrasted(sprout, lessons, words)
     assert len(lessons) / 2 < len(pairs) <= len(lessons)
     assert all(better.prompt_ids == worse.prompt_ids for better, worse in pairs)
