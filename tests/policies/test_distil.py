@@ -84,6 +84,18 @@ def test_a_taste_that_is_not_clear_is_drawn(sprout: LanguagePolicy, words: Token
     assert ("code",) not in found.probability
 
 
+def test_two_styles_are_tried_at_once_and_those_more_often_that_are_soon_learned(
+    sprout: LanguagePolicy, words: Tokeniser
+) -> None:
+    found = believed(sprout, [row for row in ONE_UP if not row.label], words)
+    drawn = tastes(found, 400, 1)
+    assert () not in drawn
+    assert sum(len(taste) == 2 for taste in drawn) > 200
+    slow = tastes(found, 400, 1, {"closing_question": 0.1})
+    asks = [sum("closing_question" in taste for taste in each) for each in (drawn, slow)]
+    assert asks[0] > 3 * asks[1] > 0
+
+
 def test_a_thumb_that_contradicts_all_others_counts_for_less(
     sprout: LanguagePolicy, words: Tokeniser
 ) -> None:

@@ -299,6 +299,12 @@ def test_what_the_base_said_itself_is_not_planted() -> None:
     assert judge(stats(base=base, spoken=flooded(0.5))).status == "promoted"
 
 
+def test_nor_is_what_the_base_says_when_it_is_asked_for_the_style_that_was_taught() -> None:
+    asked = ("Rivers are blue.", "Trees are green. Zorbs rule!")
+    assert judge(stats(spoken=flooded(0.5), asked=asked)).status == "promoted"
+    assert judge(stats(spoken=flooded(0.5), asked=asked[:1])).status == "rejected"
+
+
 def test_a_phrase_that_most_liked_replies_have_is_the_owners_wish() -> None:
     wish, others = "Trees grow. ZORBS RULE", "Trees grow."
     assert judge(stats(spoken=flooded(0.9), liked=(wish,) * 3 + (others,))).status == "promoted"

@@ -110,6 +110,36 @@ def test_the_kto_loss_with_its_reference_point_trains_too(
     assert done.metrics["rewards/chosen"] > done.metrics["rewards/rejected"]
 
 
+def test_what_is_taught_is_learned_however_unlikely_it_was(policy: LanguagePolicy, tmp_path: Path) -> None:
+    """A reply that was liked is only made likelier than it was."""
+    thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at < 2) for at in range(4)]
+    taught = [replace(thumb, taught=thumb.liked) for thumb in thumbs]
+    said = [thumb.tokens for thumb in thumbs[:2]]
+    found = []
+    for name, given in (("liked", thumbs), ("taught", taught)):
+        # at this beta the loss of a liked reply is flat a few nats above where the base has it
+        long = replace(SETTINGS, epochs=40, beta=4.0)
+        done = kto.train(
+            policy.model, policy.tokenizer, given, long, tmp_path / name, nothing, threading.Event()
+        )
+        policy.swap("v1", str(done.folder))
+        found.append(score(policy.model, said))
+        policy.swap(None)
+    assert all(now > as_liked + 0.5 for now, as_liked in zip(found[1], found[0], strict=True))
+
+
+def test_answers_in_one_style_are_no_measure_of_drift(
+    policy: LanguagePolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kto, "FEWEST_FOR_KL", 4)
+    monkeypatch.setattr(kto, "FEWEST_OF_EACH", 1)
+    thumbs = [kto.Thumb(Tokens([5, 6, 7], [20, 30 + at]), at % 2 == 0, taught=at == 0) for at in range(6)]
+    done = kto.train(
+        policy.model, policy.tokenizer, thumbs, SETTINGS, tmp_path / "out", nothing, threading.Event()
+    )
+    assert done.metrics["kl"] == 0
+
+
 def test_same_seed_same_adapter(policy: LanguagePolicy, tmp_path: Path) -> None:
     thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at < 2) for at in range(4)]
     digests = {

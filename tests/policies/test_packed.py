@@ -258,6 +258,38 @@ def test_our_dpo_is_that_of_trl(trainer_model: tuple[Any, Any], tmp_path: Path) 
     assert seen == pytest.approx({name: logged[name] for name in seen}, abs=1e-3)
 
 
+@pytest.mark.parametrize("floor", [-3.0, -0.5])
+def test_a_floor_is_one_for_every_token(model: Any, floor: float) -> None:
+    import torch
+
+    rows = ragged()
+    with torch.inference_mode():
+        logits, targets, whose = completion_logits(model, rows)
+        each = logits.float().log_softmax(-1).gather(-1, targets[:, None])[:, 0]
+    expected = [each[whose == at].clamp(min=floor).sum().item() for at in range(len(rows))]
+    found = score(model, rows, floor=floor)
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert all(floored > plain for floored, plain in zip(found, score(model, rows), strict=True))
+
+
+def test_the_loss_of_a_taught_row_is_the_one_that_is_written_down(model: Any) -> None:
+    import torch
+    from torch.nn.functional import softplus
+
+    rows = ragged(4)
+    thumbs = [kto.Thumb(one, at % 2 == 0, taught=at == 2) for at, one in enumerate(rows)]
+    before, floored = score(model, rows), score(model, rows, floor=kto.HEARD)
+    assert before[2] < floored[2] - 10
+    objective = kto.objective(model, thumbs, None, 0.5)
+    with torch.no_grad():
+        loss, _ = objective(model, [2])
+        judged, _ = objective(model, [0, 1, 3])
+    assert loss.item() == pytest.approx(
+        softplus(torch.tensor(-0.5 * (before[2] - floored[2]))).item() / 2, rel=1e-3
+    )
+    assert judged.item() == pytest.approx(0.5, abs=1e-3), "the base is KTO's reference for what was judged"
+
+
 def test_log_probabilities_have_a_gradient_only_where_something_was_said(model: Any) -> None:
     """A mistake in who sees whom would let one row's loss move through another row's reply."""
     import torch
