@@ -33,7 +33,7 @@ from env.datasets import Prompt, Reply, Unpaired
 from env.skills.probes import PERSONA, everyday_prompts
 from memory.card_model import FEATURES, Observation, has
 from memory.card_texts import CARD_TEXTS
-from memory.features import Features, features
+from memory.features import features
 from memory.taste_posterior import PAIRS, TASTES, Taste, TastePosterior, posterior, satisfies
 from policies.learners.hindsight import OBJECTION, answers
 from policies.learners.rows import padding
@@ -64,8 +64,9 @@ ROOM = 160
 MORE, TEMPERATURE = 2, 0.8
 # a thumb that contradicts the taste of all others still counts for this much: it may be about something else
 LEAST = 0.1
-# an answer that the owner would like less than this share of the best one in its taste is no lesson
-NEARLY = 0.9
+# an answer that the owner would like less than this share of the best one in its taste is no lesson, unless
+# fewer than one in FEW of them is left
+NEARLY, FEW = 0.9, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +161,7 @@ def distilled(
         for (prompt, taste, before), answer in zip(asked, said, strict=True)
         if answer is not None
     ]
-    seen = [features(one.answer.text) for one in made]
-    enough = _enough(found, [(one.taste, shows) for one, shows in zip(made, seen, strict=True)])
-    made = [one for one, shows in zip(made, seen, strict=True) if found.likes(shows) >= enough[one.taste]]
+    made = _likeliest(found, made)
     if reward is None or not reward.knows:
         return made
     liked = reward.probability([one.tokens for one in made])
@@ -241,16 +240,22 @@ def _on_card(taste: Taste, prompt: Prompt) -> bool:
     return all(CARD_TEXTS[feature] in card for feature in taste)
 
 
-def _enough(found: TastePosterior, shown: Sequence[tuple[Taste, Features]]) -> dict[Taste, float]:
-    """How probable it must be that an answer in each taste is liked.
+def _likeliest(found: TastePosterior, lessons: Sequence[Lesson]) -> list[Lesson]:
+    """Those of each taste that are nearly as likely to be liked as the best one in it.
 
     The taste that is known first is not all of it: who likes emoji has liked warm replies with them and
-    disliked warm ones without, and a warm answer without is no lesson.
+    disliked warm ones without, and a warm answer without is no lesson. Where hardly any answer is like the
+    best, the taste was taken for the owner's by chance, and all of them are: the next thumbs decide.
     """
-    best: dict[Taste, float] = {}
-    for taste, seen in shown:
-        best[taste] = max(best.get(taste, 0.0), found.likes(seen))
-    return {taste: NEARLY * likes for taste, likes in best.items()}
+    by_taste: dict[Taste, list[tuple[float, Lesson]]] = {}
+    for one in lessons:
+        by_taste.setdefault(one.taste, []).append((found.likes(features(one.answer.text)), one))
+    kept: list[Lesson] = []
+    for each in by_taste.values():
+        enough = NEARLY * max(likes for likes, _ in each)
+        best = [one for likes, one in each if likes >= enough]
+        kept += best if FEW * len(best) >= len(each) else [one for _, one in each]
+    return [one for one in lessons if one in kept]
 
 
 def _everyday(
