@@ -166,6 +166,19 @@ def test_an_answer_of_a_kind_that_was_disliked_is_no_lesson(sprout: LanguagePoli
     assert not any(one.friendly and not one.emoji for one in made(likes_warm=False))
 
 
+def test_a_taste_that_one_reply_in_many_styles_suggests_is_tried(
+    sprout: LanguagePolicy, words: Tokeniser
+) -> None:
+    """Of three styles of the one liked reply the rarest is taken; few answers in it have the other two."""
+    lucky = f"Oh, I love this one! {LONG} Is there anything else?"
+    others = (LONG, SHORT, "Happy to help! Rivers run to the sea.", "- Rivers are long.\n- They carry water.")
+    rows = [rated(at, at == 14, lucky if at == 14 else others[at % 4]) for at in range(19)]
+    found = believed(sprout, rows, words)
+    assert found.best() == (("closing_question",), pytest.approx(0.6, abs=0.2))
+    shown = [features(text) for text in read(sprout, made_of(sprout, rows, words))]
+    assert sum(one.closing_question for one in shown) == len(shown) > EVERYDAY
+
+
 def edited(at: int) -> Pair:
     """A long reply that its reader made short."""
     before, talk = rated(at, False), f"c{at}"
