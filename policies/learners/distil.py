@@ -174,7 +174,11 @@ def contrasted(
     """(better, worse) for each of `lessons` whose prompt has an answer that does not show its taste.
 
     The policy must speak as the base, whose own words to a prompt are the worse answer where none is known.
+    Answers that the base would hardly give are left out: how far apart a pair is counts from where the base
+    has it, and such an answer is still not given when they are far enough apart.
     """
+    heard = _heard(policy, [one.tokens for one in lessons])
+    lessons = [one for one, soon in zip(lessons, heard, strict=True) if soon]
     alone = [at for at, one in enumerate(lessons) if one.instead_of is None]
     prompts = [lessons[at].prompt for at in alone]
     said = answers(policy, prompts, [()] * len(alone), room, TEMPERATURE, PROMPT_SEED)
@@ -203,6 +207,12 @@ def _answers(
     return found
 
 
+def _heard(policy: LanguagePolicy, rows: Sequence[Tokens]) -> list[bool]:
+    """Whether the base might have given each of `rows` unasked."""
+    scores = token_scores(policy.model, rows, padding(policy.tokenizer)) if rows else []
+    return [min(each) >= UNHEARD for each in scores]
+
+
 @dataclass(frozen=True, slots=True)
 class _Styles:
     """What of FEATURES the base mostly shows when it is asked for it, and the share of such answers that it
@@ -223,11 +233,8 @@ def _base_styles(policy: LanguagePolicy, words: Tokeniser) -> _Styles:
         said = _answers(policy, [one for one, _ in pairs], [taste for _, taste in pairs], ROOM)
         shown = [(*pair, answer) for pair, answer in zip(pairs, said, strict=True) if answer is not None]
         times = Counter(name for _, (name,), _ in shown)
-        rows = [words.row(question, answer) for question, _, answer in shown]
-        scores = token_scores(policy.model, rows, padding(policy.tokenizer)) if rows else []
-        heard = Counter(
-            name for (_, (name,), _), each in zip(shown, scores, strict=True) if min(each) >= UNHEARD
-        )
+        soon = _heard(policy, [words.row(question, answer) for question, _, answer in shown])
+        heard = Counter(name for (_, (name,), _), one in zip(shown, soon, strict=True) if one)
         _known[policy] = _Styles(
             frozenset(name for name in FEATURES if 2 * times[name] > QUESTIONS),
             {name: (heard[name] + PSEUDO) / (QUESTIONS + 2 * PSEUDO) for name in FEATURES},
