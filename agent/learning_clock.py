@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memory.errors import AttuneError
+from memory.preferences import taste_in_words
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
@@ -113,7 +114,7 @@ class LearningClock:
                     news.append(UpdateNews("progress", last.text, last.fraction))
                 if not job.running:
                     self._job = None
-                    news.append(_ending(job))
+                    news.append(self._ending(job))
         self._runtime.sync_between_replies()
         return news
 
@@ -203,22 +204,25 @@ class LearningClock:
             ready=runtime.ready,
         )
 
+    def _ending(self, job: UpdateJob) -> UpdateNews:
+        result = job.result
+        if result is None:
+            log.warning("update: %s", job.error)
+            return UpdateNews("failed", job.error or "The update ended without a result; train again.")
+        reason = result.reasons[0] if result.reasons else ""
+        what = {
+            "promoted": f"{result.adapter} speaks from the next reply on.",
+            "provisional": f"{result.adapter} speaks on trial from the next reply on.",
+            "rejected": f"{result.adapter} was rejected and does not speak.",
+        }[result.verdict]
+        told = ""
+        if result.verdict != "rejected":
+            told = taste_in_words(self._runtime.registry.get(result.adapter).report.get("taste"), most=1)
+        log.info("update: %s %s %s", result.adapter, result.verdict, reason)
+        text = " ".join(part for part in (what, told, reason) if part)
+        return UpdateNews("result", text, 1.0, result.to_json())
+
 
 def _watched(adapter: Adapter, text: str, seen: Trial) -> dict[str, Any]:
     """The adapter's report with how its trial ended; what the gate found stays as it was."""
     return {**adapter.report, "trial": {"text": text, **seen.to_json()}}
-
-
-def _ending(job: UpdateJob) -> UpdateNews:
-    result = job.result
-    if result is None:
-        log.warning("update: %s", job.error)
-        return UpdateNews("failed", job.error or "The update ended without a result; train again.")
-    reason = result.reasons[0] if result.reasons else ""
-    what = {
-        "promoted": f"{result.adapter} speaks from the next reply on.",
-        "provisional": f"{result.adapter} speaks on trial from the next reply on.",
-        "rejected": f"{result.adapter} was rejected and does not speak.",
-    }[result.verdict]
-    log.info("update: %s %s %s", result.adapter, result.verdict, reason)
-    return UpdateNews("result", f"{what} {reason}".strip(), 1.0, result.to_json())

@@ -10,7 +10,9 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from memory import card_model, exploration
 from memory.card_model import FEATURES, Finding, Observation
@@ -215,3 +217,20 @@ def summary(feature: str, finding: Finding, faded: int = 0, idle: Heeded | None 
     if idle:
         said += f"; off the card: {idle.followed} of {idle.seen} replies followed the line"
     return said
+
+
+def taste_in_words(told: Any, most: int = 3) -> str:
+    """A sentence of what an update took all thumbs for (the "taste" of its report), naming up to `most`
+    styles; "" where it says nothing."""
+    if not isinstance(told, Mapping):
+        return ""
+    named = []
+    for one in told.get("likely", ()):
+        replies = " and ".join(REPLIES[name] for name in one["features"] if name in REPLIES)
+        if replies:
+            named.append(f"{replies} ({one['probability']:.0%})")
+    if not named:
+        return ""
+    if told.get("sure"):
+        return f"All thumbs together speak for {named[0]}."
+    return f"No taste is clear from the thumbs yet, so it tries several, such as {', '.join(named[:most])}."

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.imported import Text
 from policies.learners.distil import Lesson, believed, contrasted, distilled, reliability, summary
-from policies.learners.hindsight import hindsight
+from policies.learners.hindsight import Hindsight, hindsight
 from policies.learners.lora import LearningSettings, TrainResult
 from policies.learners.rows import LearnError, Tokeniser, Tokens
 from policies.material import Material, TasteChanged, explains, system_message
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from policies.reward_model import RewardModel
 
 Progress = Callable[[float, str], None]
+# settings, workshop, progress, cancel, anchors: what every learner takes last
+Run = tuple[LearningSettings, Path, Progress, threading.Event, Sequence[Tokens]]
 # what PPO and GRPO are asked beside the prompts of the ledger
 EVERYDAY, PROMPT_SEED = 32, 50_021
 SHORTEST_ROOM, LONGEST_ROOM = 32, 192
@@ -73,42 +75,40 @@ def teach(
 
     Raises Cancelled, LearnError, and TasteChanged where the adapter that speaks should not go on.
     """
-    from policies.learners import dpo, grpo, kto, ppo, sft
-
-    online = cut.algorithm in ("ppo", "grpo")
     reward = reward_model(policy, cut, words)
-    whys = sum(map(explains, cut.thumbs))
-    if online and (reward is None or not reward.knows):
-        raise LearnError(
-            f"{cut.algorithm.upper()} learns from a reward model, and these ratings do not yet tell one what "
-            "you like: rate more replies, or train with kto."
-        )
+    run = (settings, workshop, progress, cancel, anchors)
+    if cut.algorithm in ("ppo", "grpo"):
+        return _from_reward(policy, cut, words, reward, run)
+    if cut.algorithm == "sft":
+        return _from_texts(policy, cut, words, reward, run)
+    return _from_judgements(policy, cut, words, reward, run)
+
+
+def _from_judgements(
+    policy: LanguagePolicy, cut: Material, words: Tokeniser, reward: RewardModel | None, run: Run
+) -> Taught:
+    """KTO or DPO: on thumbs and pairs, on what hindsight makes of reasons, and on answers in the taste."""
+    from policies.learners import dpo, kto
+
     # who knows the taste of all thumbs would object to every style that is tried because none is clear yet
     objecting = None if reward is None else reward.beyond_taste()
     found = None
-    if whys and cut.algorithm in ("kto", "dpo"):
-        progress(0.0, f"answering again with {whys} reasons in mind")
+    if whys := sum(map(explains, cut.thumbs)):
+        run[2](0.0, f"answering again with {whys} reasons in mind")
         found = hindsight(policy, cut.thumbs, words, objecting)
     made = list(found.pairs) if found else []
     pairs = [row for row in cut.train if isinstance(row, Pair)] + made
     # reasons of which no pair came are thumbs down all the same
     algorithm = "kto" if cut.algorithm == "dpo" and not pairs and cut.thumbs else cut.algorithm
-    lessons: list[Lesson] = []
-    taste: dict[str, Any] | None = None
-    model, tokenizer = policy.model, policy.tokenizer
-    common = (settings, workshop, progress, cancel, anchors)
+    judged = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
+    belief = believed(policy, judged, words)
+    lessons = distilled(policy, judged, belief, words, objecting, system=system_message(cut))
     learned: list[Unpaired | Pair]
-    if algorithm in ("kto", "dpo"):
-        judged = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
-        belief = believed(policy, judged, words)
-        taste = summary(belief) if judged else None
-        lessons = distilled(policy, judged, belief, words, objecting, system=system_message(cut))
     if algorithm == "kto":
         rows = cut.train if cut.algorithm == "kto" else cut.thumbs
         singles = unpair([row for row in rows if isinstance(row, Unpaired)], made)
-        thumbs = _thumbs(singles, belief, words) + [
-            kto.Thumb(one.tokens, True, taught=True) for one in lessons
-        ]
+        thumbs = _thumbs(singles, belief, words)
+        thumbs += [kto.Thumb(one.tokens, True, taught=True) for one in lessons]
         if not any(thumb.liked for thumb in thumbs):
             if cut.turned:
                 raise TasteChanged
@@ -116,45 +116,87 @@ def teach(
                 "All ratings so far are thumbs down, and nothing that the model can do instead is likelier "
                 "to please: rate a reply up, or edit one."
             )
-        result, learned = kto.train(model, tokenizer, thumbs, *common), list(singles)
-    elif algorithm == "dpo":
+        result, learned = kto.train(policy.model, policy.tokenizer, thumbs, *run), list(singles)
+    else:
         preferences = _preferences(pairs, words)
         preferences += [dpo.Preference(*both) for both in contrasted(policy, lessons, words)]
-        result, learned = dpo.train(model, tokenizer, preferences, *common), list(pairs)
-    elif algorithm == "sft":
-        liked = [row for row in cut.train if isinstance(row, Unpaired)]
-        copies = [words.row(row.prompt, row.completion) for row in liked]
-        copies += [words.row(_asked(cut, text), Reply(text.reply)) for text in cut.texts]
-        result, learned = sft.train(model, tokenizer, copies, *common), list(liked)
+        result, learned = dpo.train(policy.model, policy.tokenizer, preferences, *run), list(pairs)
+    why = cut.why
+    if algorithm != cut.algorithm:
+        why += "; no better answer came of the reasons, so they were learned from as thumbs down"
+    return Taught(
+        algorithm,
+        why,
+        result,
+        learned,
+        _read(cut, learned, reward is not None or bool(lessons)),
+        reward,
+        _routes(cut, algorithm, learned, found, lessons),
+        summary(belief) if judged else None,
+        [one.answer.text for one in lessons if one.instead_of is None],
+    )
+
+
+def _from_texts(
+    policy: LanguagePolicy, cut: Material, words: Tokeniser, reward: RewardModel | None, run: Run
+) -> Taught:
+    """SFT: liked replies and imported texts, as they are."""
+    from policies.learners import sft
+
+    liked = [row for row in cut.train if isinstance(row, Unpaired)]
+    copies = [words.row(row.prompt, row.completion) for row in liked]
+    copies += [words.row(_asked(cut, text), Reply(text.reply)) for text in cut.texts]
+    result = sft.train(policy.model, policy.tokenizer, copies, *run)
+    read = _read(cut, liked, reward is not None)
+    return Taught("sft", cut.why, result, liked, read, reward, _routes(cut, "sft", liked))
+
+
+def _from_reward(
+    policy: LanguagePolicy, cut: Material, words: Tokeniser, reward: RewardModel | None, run: Run
+) -> Taught:
+    """PPO or GRPO: new replies to known prompts, graded by the reward model; LearnError without one."""
+    from policies.learners import grpo, ppo
+
+    if reward is None or not reward.knows:
+        raise LearnError(
+            f"{cut.algorithm.upper()} learns from a reward model, and these ratings do not yet tell one what "
+            "you like: rate more replies, or train with kto."
+        )
+    prompts = rollout_prompts(policy, cut, words, run[0].max_length // 2)
+    asked = (policy.model, policy.tokenizer, prompts, reward, _room(cut, words), *run)
+    if cut.algorithm == "ppo":
+        result = ppo.train(*asked, end_of_turn=words.end_of_turn)
     else:
-        assert reward is not None
-        prompts = rollout_prompts(policy, cut, words, settings.max_length // 2)
-        room = _room(cut, words)
-        if algorithm == "ppo":
-            result = ppo.train(
-                model, tokenizer, prompts, reward, room, *common, end_of_turn=words.end_of_turn
-            )
-        else:
-            result = grpo.train(
-                model, tokenizer, prompts, reward, room, *common, stop_ids=sorted(policy.stop_ids)
-            )
-        learned = list(_judged(cut))
-    routes = dict(cut.routes) | {
+        result = grpo.train(*asked, stop_ids=sorted(policy.stop_ids))
+    learned = _judged(cut)
+    routes = _routes(cut, cut.algorithm, learned)
+    return Taught(cut.algorithm, cut.why, result, learned, _read(cut, learned), reward, routes)
+
+
+def _read(
+    cut: Material, learned: Sequence[Unpaired | Pair], all_judged: bool = True
+) -> Sequence[Unpaired | Pair]:
+    """What the adapter has seen: what it learned, and what its reward model or its taste was read off."""
+    return [*learned, *_judged(cut)] if all_judged else learned
+
+
+def _routes(
+    cut: Material,
+    algorithm: str,
+    learned: Sequence[Unpaired | Pair],
+    found: Hindsight | None = None,
+    lessons: Sequence[Lesson] = (),
+) -> dict[str, Any]:
+    return dict(cut.routes) | {
         "learned_as": {
             "algorithm": algorithm,
             "rows": len(learned) + len(cut.texts),
-            "hindsight": len(made),
+            "hindsight": len(found.pairs) if found else 0,
             "hindsight_unanswered": found.unanswered if found else 0,
             "hindsight_objected": found.objected if found else 0,
             "distilled": len(lessons),
         }
     }
-    read = [*learned, *_judged(cut)] if reward is not None or lessons else learned
-    why = cut.why
-    if algorithm != cut.algorithm:
-        why += "; no better answer came of the reasons, so they were learned from as thumbs down"
-    asked = [one.answer.text for one in lessons if one.instead_of is None]
-    return Taught(algorithm, why, result, learned, read, reward, routes, taste, asked)
 
 
 def _thumbs(rows: Sequence[Unpaired], belief: TastePosterior, words: Tokeniser) -> list[Thumb]:

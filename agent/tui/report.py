@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.tui.plain import clean, count, one_line, when
 from memory.errors import NotFound
-from memory.preferences import REPLIES
+from memory.preferences import taste_in_words
 from memory.records import Adapter
 from policies.watch import SET_ASIDE
 
@@ -167,18 +167,8 @@ def _changed(report: Mapping[str, Any], quote: Quote) -> list[str]:
 
 def _taste(told: Any) -> list[str]:
     """What all thumbs together were taken for."""
-    if not isinstance(told, Mapping):
-        return []
-    named = []
-    for one in told.get("likely", ()):
-        replies = " and ".join(REPLIES.get(name, clean(str(name))) for name in one["features"])
-        if replies:
-            named.append(f"{replies} ({one['probability']:.0%})")
-    if not named:
-        return []
-    if told.get("sure"):
-        return [f"All thumbs together speak for {named[0]}."]
-    return [f"No taste is clear from the thumbs yet, so it tries several, such as {', '.join(named)}."]
+    said = taste_in_words(told)
+    return [said] if said else []
 
 
 def _samples(report: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from agent.events import ReplyDone
 from agent.learning_clock import UpdateNews
 from agent.runtime import Runtime
 from memory.errors import AttuneError
+from memory.preferences import taste_in_words
 from tests.policies.tiny_models import make_model
 
 IDLE, BUSY = 20.0, 19.9
@@ -66,6 +67,8 @@ def test_eight_signals_start_one_update_and_its_verdict_is_shown(tmp_path: Path)
         assert told.report["signals"] == 8
         assert told.text.startswith("v1 was rejected" if verdict == "rejected" else "v1 speaks")
         assert told.report["reasons"][0] in told.text
+        if verdict != "rejected":
+            assert taste_in_words(runtime.registry.get("v1").report["taste"], most=1) in told.text
 
         status = runtime.learning_status()
         assert (status.progress, status.stage) == (None, "")
