@@ -20,6 +20,8 @@ from policies.update_lock import UpdateError
 ALGORITHMS = ("auto", "kto", "dpo", "ppo", "grpo", "sft")
 # below this many rows every one of them is needed for training, and a handful would prove nothing
 FEWEST_TO_HOLD_OUT = 16
+# of liked and of disliked replies held out: the gate's interval needs as many (`gate_evidence`)
+FEWEST_OF_EACH = 2
 # this many replies, all disliked, say enough of a taste to try what they did not show (learners/distil)
 FEWEST_TO_TRY = 4
 
@@ -88,7 +90,9 @@ def material(
     if turned > -math.inf and down and (algorithm != "kto" or len(thumbs) < FEWEST_TO_TRY):
         raise TasteChanged
     data = _data(algorithm, thumbs, pairs, texts)
-    train, test = kept_apart(data, hold_out) if len(data) >= FEWEST_TO_HOLD_OUT else (data, [])
+    train, test = kept_apart(data, hold_out)
+    if len(data) < FEWEST_TO_HOLD_OUT or not _tells(test):
+        train, test = list(data), []
     seen = _seen(train, test)
     mine, ours = [row for row in thumbs if seen(row)], [pair for pair in spoken if seen(pair)]
     if algorithm == "dpo":
@@ -164,6 +168,17 @@ def _data(
             f"rate a reply {other}, or edit one."
         )
     return list(singles)
+
+
+def _tells(test: Sequence[Unpaired | Pair]) -> bool:
+    """Whether the gate could say anything of it.
+
+    Until then what is held out proves nothing, and is missed where it is needed most: of two dozen thumbs
+    down and the first thumb up, that one must not be it.
+    """
+    liked = sum(isinstance(row, Pair) or row.label for row in test)
+    disliked = sum(isinstance(row, Pair) or not row.label for row in test)
+    return min(liked, disliked) >= FEWEST_OF_EACH
 
 
 def _seen(

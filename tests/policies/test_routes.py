@@ -200,6 +200,20 @@ def test_what_is_held_out_is_nobodys_lesson(home: Path, policy: LanguagePolicy) 
     db.close()
 
 
+@pytest.mark.parametrize(("up", "held"), [(0, 0), (1, 0), (2, 0), (12, 4)])
+def test_nothing_is_held_out_that_could_not_tell_the_gate_anything(
+    home: Path, policy: LanguagePolicy, up: int, held: int
+) -> None:
+    rated = Rated(home, policy)
+    rated.talk(24, lambda at: 1 if at * up % 24 < up else -1)
+    db = open_home(home)
+    cut = material(Journal(db), "kto")
+    db.close()
+    assert sum(row.label for row in (*cut.train, *cut.test) if isinstance(row, Unpaired)) == up
+    assert (len(cut.train), len(cut.test)) == (24 - held, held)
+    assert len(cut.thumbs) == len(cut.train)
+
+
 def taste(kinds: str) -> list[Unpaired]:
     """Thumbs on short and long replies by turns; "s" likes the short ones, "l" the long ones."""
     prompt = Prompt((), "", (), "tiny")
