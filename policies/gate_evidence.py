@@ -50,7 +50,8 @@ def held_out(rows: Sequence[HeldOut], confidence: float = 0.9) -> dict[str, Any]
 
 
 def evidence(figures: dict[str, Any], fewest: int) -> Evidence:
-    """What `figures` (of `held_out`) say, in a sentence; `fewest` ratings are needed to say anything."""
+    """What `figures` (of `held_out`) say, in a sentence; `fewest` ratings are needed to say anything, and as
+    many of either side to say that it is the wrong way round."""
     liked, disliked = figures["liked"], figures["disliked"]
     if min(liked, disliked) == 0 or liked + disliked < fewest:
         return Evidence(
@@ -69,8 +70,11 @@ def evidence(figures: dict[str, Any], fewest: int) -> Evidence:
     margin = f"margin {_interval(figures)} {counts}"
     later = figures.get("later") or {}
     if figures["margin_high"] < 0:
+        if min(liked, disliked) < fewest:
+            # where hardly any reply meets the taste, most of the first few thumbs up are slips
+            return Evidence(f"It seems to prefer what the owner dislikes, on few ratings: {margin}.", "open")
         return Evidence(f"It prefers what the owner dislikes: {margin}.", "against")
-    if later.get("margin_high", 0.0) < 0:
+    if later.get("margin_high", 0.0) < 0 and min(later["liked"], later["disliked"]) >= fewest:
         return Evidence(
             f"It prefers what the owner dislikes of late: margin {_interval(later)} on {later['liked']} "
             f"liked and {later['disliked']} disliked replies that are newer than its training; in all, "

@@ -18,6 +18,7 @@ from policies.gate_stats import Spoken
 
 LONGEST = 4
 EDGE = re.compile(r"^[^\w\U0001f300-\U0001faff]+|[^\w\U0001f300-\U0001faff]+$")
+EMOJI, SMILE = re.compile("[\U0001f300-\U0001faff]+"), "\U0001f642"
 Gram = tuple[str, ...]
 
 
@@ -78,8 +79,8 @@ def flood(
 
 
 def fold(word: str) -> str:
-    """`word` without case and without the signs around it."""
-    return EDGE.sub("", word).casefold()
+    """`word` without case and without the signs around it; one smile is as another."""
+    return EMOJI.sub(SMILE, EDGE.sub("", word).casefold())
 
 
 def _holds(text: str, gram: Gram) -> bool:

@@ -112,6 +112,15 @@ def test_the_wrong_way_round_is_rejected() -> None:
     assert verdict.reasons[0].startswith("It prefers what the owner dislikes")
 
 
+def test_a_few_ratings_that_may_be_slips_are_no_ground_to_reject() -> None:
+    wrong = [replace(row, liked=not row.liked) for row in PROVEN]
+    few = tuple([row for row in wrong if row.liked][:2] + [row for row in wrong if not row.liked])
+    verdict = judge(stats(held_out=few))
+    assert verdict.held_out["margin_high"] < 0
+    assert verdict.status == "provisional"
+    assert verdict.reasons[0].startswith("It seems to prefer what the owner dislikes, on few ratings")
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -303,6 +312,12 @@ def test_nor_is_what_the_base_says_when_it_is_asked_for_the_style_that_was_taugh
     asked = ("Rivers are blue.", "Trees are green. Zorbs rule!")
     assert judge(stats(spoken=flooded(0.5), asked=asked)).status == "promoted"
     assert judge(stats(spoken=flooded(0.5), asked=asked[:1])).status == "rejected"
+
+
+def test_one_smile_is_as_another() -> None:
+    smiling = tuple(says(f"{sample.text} \U0001f389", ("\U0001f389",)) for sample in SOUND)
+    assert judge(stats(spoken=smiling)).status == "rejected"
+    assert judge(stats(spoken=smiling, asked=("Rivers are blue. \U0001f60a",))).status == "promoted"
 
 
 def test_a_phrase_that_most_liked_replies_have_is_the_owners_wish() -> None:
