@@ -64,8 +64,8 @@ ROOM = 160
 MORE, TEMPERATURE = 2, 0.8
 # a thumb that contradicts the taste of all others still counts for this much: it may be about something else
 LEAST = 0.1
-# an answer that the owner would like less than this share of the best one in its taste is no lesson, unless
-# fewer than one in FEW of them is left
+# an answer that the owner would like less than this share of the best one in its taste is no lesson, nor is
+# one that the base would hardly give, unless fewer than one in FEW of those in the taste is left
 NEARLY, FEW = 0.9, 3
 
 
@@ -161,7 +161,7 @@ def distilled(
         for (prompt, taste, before), answer in zip(asked, said, strict=True)
         if answer is not None
     ]
-    made = _likeliest(found, made)
+    made = _likeliest(found, _soonest(policy, made))
     if reward is None or not reward.knows:
         return made
     liked = reward.probability([one.tokens for one in made])
@@ -245,6 +245,23 @@ def _base_styles(policy: LanguagePolicy, words: Tokeniser) -> _Styles:
 def _on_card(taste: Taste, prompt: Prompt) -> bool:
     card = str(prompt.messages[0]["content"])
     return all(CARD_TEXTS[feature] in card for feature in taste)
+
+
+def _soonest(policy: LanguagePolicy, lessons: Sequence[Lesson]) -> list[Lesson]:
+    """Those of each taste that the base might have given unasked, unless hardly any answer in it is such.
+
+    A warm answer may come with a smile as well, which nobody asked for and which would be learned with it; an
+    answer that is to have a smile cannot do without.
+    """
+    heard = _heard(policy, [one.tokens for one in lessons])
+    asked, soon = Counter(one.taste for one in lessons), Counter[Taste]()
+    for one, yes in zip(lessons, heard, strict=True):
+        soon[one.taste] += yes
+    return [
+        one
+        for one, yes in zip(lessons, heard, strict=True)
+        if yes or FEW * soon[one.taste] < asked[one.taste]
+    ]
 
 
 def _likeliest(found: TastePosterior, lessons: Sequence[Lesson]) -> list[Lesson]:
