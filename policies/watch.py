@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from memory.fading import FADED
@@ -80,10 +81,12 @@ def trial(
 
 
 def outdated(adapter: Adapter, weights: Mapping[str, float]) -> bool:
-    """Whether all ratings that `adapter` learned from have faded; `weights` are those of the card by reply.
+    """Whether the ratings that `adapter` learned from have faded; `weights` are those of the card by reply.
 
-    Replies that are not among them were judged for what they say, and tell nothing.
+    In the mean, since when a taste changed is never known to the very reply: the newest few of the old taste
+    fade a thumb or two after the others. Replies that are not among them were judged for what they say, and
+    tell nothing.
     """
     learned = adapter.report.get("trained_on", {}).get("replies", ())
     known = [weights[reply] for reply in learned if reply in weights]
-    return bool(known) and max(known) < FADED
+    return bool(known) and fmean(known) < FADED

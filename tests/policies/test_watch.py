@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from memory.records import Adapter, Feedback, Generation, Message
-from policies.watch import trial
+from policies.watch import outdated, trial
 
 ADAPTER = Adapter("v2", "sprout", "0" * 64, "kto", "provisional", "f" * 64, 0.0, "")
 Entry = tuple[Feedback, Message, Generation]
@@ -54,3 +56,14 @@ def test_only_thumbs_on_the_same_base_count() -> None:
 def test_what_decided_stays_decided_whatever_came_later() -> None:
     worse = thumbs("++++++++", None) + thumbs("-----", "v2")
     assert trial(ADAPTER, worse + thumbs("+" * 40, "v2")).decided == "worse"
+
+
+def test_an_adapter_is_outdated_when_what_it_learned_has_faded_but_for_the_newest() -> None:
+    """The last replies of the old taste are never sure to be of it."""
+    learned = [f"r{at}" for at in range(24)]
+    adapter = replace(ADAPTER, report={"trained_on": {"replies": learned}})
+    faded = dict.fromkeys(learned, 0.01)
+    assert outdated(adapter, faded | {"r22": 0.1, "r23": 0.4, "new": 1.0})
+    assert not outdated(adapter, faded | dict.fromkeys(learned[18:], 0.6))
+    assert not outdated(adapter, dict.fromkeys(learned, 1.0))
+    assert not outdated(adapter, {"new": 1.0}), "nothing is known of what it learned"
