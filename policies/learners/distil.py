@@ -253,15 +253,7 @@ def _soonest(policy: LanguagePolicy, lessons: Sequence[Lesson]) -> list[Lesson]:
     A warm answer may come with a smile as well, which nobody asked for and which would be learned with it; an
     answer that is to have a smile cannot do without.
     """
-    heard = _heard(policy, [one.tokens for one in lessons])
-    asked, soon = Counter(one.taste for one in lessons), Counter[Taste]()
-    for one, yes in zip(lessons, heard, strict=True):
-        soon[one.taste] += yes
-    return [
-        one
-        for one, yes in zip(lessons, heard, strict=True)
-        if yes or FEW * soon[one.taste] < asked[one.taste]
-    ]
+    return _good(lessons, _heard(policy, [one.tokens for one in lessons]))
 
 
 def _likeliest(found: TastePosterior, lessons: Sequence[Lesson]) -> list[Lesson]:
@@ -269,17 +261,25 @@ def _likeliest(found: TastePosterior, lessons: Sequence[Lesson]) -> list[Lesson]
 
     The taste that is known first is not all of it: who likes emoji has liked warm replies with them and
     disliked warm ones without, and a warm answer without is no lesson. Where hardly any answer is like the
-    best, the taste was taken for the owner's by chance, and all of them are: the next thumbs decide.
+    best, the taste was taken for the owner's by chance, and all answers in it are tried: the next thumbs
+    decide.
     """
-    by_taste: dict[Taste, list[tuple[float, Lesson]]] = {}
-    for one in lessons:
-        by_taste.setdefault(one.taste, []).append((found.likes(features(one.answer.text)), one))
-    kept: list[Lesson] = []
-    for each in by_taste.values():
-        enough = NEARLY * max(likes for likes, _ in each)
-        best = [one for likes, one in each if likes >= enough]
-        kept += best if FEW * len(best) >= len(each) else [one for _, one in each]
-    return [one for one in lessons if one in kept]
+    likes = [found.likes(features(one.answer.text)) for one in lessons]
+    best: dict[Taste, float] = {}
+    for one, each in zip(lessons, likes, strict=True):
+        best[one.taste] = max(best.get(one.taste, 0.0), each)
+    return _good(
+        lessons, [each >= NEARLY * best[one.taste] for one, each in zip(lessons, likes, strict=True)]
+    )
+
+
+def _good(lessons: Sequence[Lesson], good: Sequence[bool]) -> list[Lesson]:
+    """The good ones; of a taste in which fewer than one in FEW is good, all."""
+    asked = Counter(one.taste for one in lessons)
+    left = Counter(one.taste for one, yes in zip(lessons, good, strict=True) if yes)
+    return [
+        one for one, yes in zip(lessons, good, strict=True) if yes or FEW * left[one.taste] < asked[one.taste]
+    ]
 
 
 def _everyday(
