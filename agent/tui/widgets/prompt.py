@@ -64,7 +64,7 @@ class Prompt(TextArea):
         self.move_cursor(self.document.end)
 
     def action_send(self) -> None:
-        chosen = self._list.chosen()
+        chosen = self._list.chosen(self.text)
         if chosen is not None and chosen != self.text.strip():
             self.put(chosen + " ")
             return
@@ -81,14 +81,14 @@ class Prompt(TextArea):
         self.insert("\n")
 
     def action_complete(self) -> None:
-        chosen = self._list.chosen()
+        chosen = self._list.chosen(self.text)
         if chosen is not None:
             self.put(chosen + " ")
         else:
             self.post_message(self.Left())
 
     def action_up(self) -> None:
-        if self._list.chosen() is not None:
+        if self._list.chosen(self.text) is not None:
             self._list.action_cursor_up()
         elif self.cursor_at_first_line and self.earlier and self._place != 0:
             if self._place is None:
@@ -99,7 +99,7 @@ class Prompt(TextArea):
             self.action_cursor_up()
 
     def action_down(self) -> None:
-        if self._list.chosen() is not None:
+        if self._list.chosen(self.text) is not None:
             self._list.action_cursor_down()
         elif self.cursor_at_last_line and self._place is not None:
             self._place += 1
@@ -148,10 +148,12 @@ class Completions(OptionList, can_focus=False):
     def __init__(self, complete: Complete) -> None:
         super().__init__(id="completions", markup=False)
         self._complete = complete
+        self._written = ""
         self.display = False
 
     def offer(self, written: str) -> None:
         """Show what fits `written`: a slash and letters with nothing after them."""
+        self._written = written
         found = (
             self._complete(written)
             if written.startswith("/") and not written.split("/", 1)[1].count(" ")
@@ -166,8 +168,13 @@ class Completions(OptionList, can_focus=False):
         if found:
             self.highlighted = 0
 
-    def chosen(self) -> str | None:
-        """The highlighted command, or None while the list is hidden."""
+    def chosen(self, written: str) -> str | None:
+        """The highlighted command that `written` may become, or None while the list is hidden.
+
+        Keys that come in a burst are ahead of the list, which still offers what the first of them may become.
+        """
+        if written != self._written:
+            self.offer(written)
         if not self.display or self.highlighted is None:
             return None
         return self.get_option_at_index(self.highlighted).id
@@ -189,8 +196,7 @@ class PromptBox(Vertical):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
-        text = event.text_area.text if len(event.text_area.text) < 200 else ""
-        self.query_one(Completions).offer(text)
+        self.query_one(Completions).offer(event.text_area.text)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()

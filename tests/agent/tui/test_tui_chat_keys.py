@@ -33,6 +33,16 @@ async def test_keys_that_come_faster_than_they_are_handled_keep_their_order(runt
         assert runtime.journal.recent_user_texts() == ["tell me about tea"]
 
 
+async def test_a_burst_is_not_completed_by_a_list_that_lags_behind(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        for letter in "/frobnicate":
+            pilot.app.post_message(events.Key(letter, letter))
+        pilot.app.post_message(events.Key("enter", "\r"))
+        chat = chat_of(pilot)
+        await until(lambda: chat.prompt.text == "" and chat.prompt.earlier)
+        assert chat.prompt.earlier == ["/frobnicate"]
+
+
 @pytest.mark.parametrize("key", ["shift+enter", "ctrl+j", "alt+enter"])
 async def test_a_new_line_is_not_sent(runtime: FakeRuntime, key: str) -> None:
     async with running(runtime) as pilot:
@@ -86,12 +96,12 @@ async def test_up_and_down_choose_in_the_completion_list_and_enter_takes(runtime
         await pilot.press(*"/m")
         completions = chat.query_one("#completions")
         await until(lambda: completions.display)
-        first = completions.chosen()
+        first = completions.chosen("/m")
         await pilot.press("down")
-        second = completions.chosen()
+        second = completions.chosen("/m")
         assert first != second
         await pilot.press("up")
-        assert completions.chosen() == first
+        assert completions.chosen("/m") == first
         await pilot.press("enter")
         assert chat.prompt.text == f"{first} "
         assert not completions.display
