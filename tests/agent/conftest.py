@@ -40,6 +40,8 @@ def attune(
     monkeypatch.setenv("ATTUNE_HOME", str(home))
     monkeypatch.setenv("ATTUNE_MODEL", str(tiny))
     monkeypatch.setenv("ATTUNE_MAX_NEW_TOKENS", "8")
+    # What a random model draws is chance; what it says greedily is the same in every run.
+    monkeypatch.setenv("ATTUNE_TEMPERATURE", "0")
     return runner(monkeypatch, capsys)
 
 

@@ -34,7 +34,7 @@ def test_markup_and_control_characters_do_no_harm(attune: Attune, text: str) -> 
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("temperature = 'warm'", "temperature to 'warm'"),
+        ("top_p = 'warm'", "top_p to 'warm'"),
         ("temprature = 0.5", "did you mean 'temperature'?"),
         ("model = [", "not valid TOML"),
         (b"\xff\xfe\x00", "not valid TOML"),

@@ -18,8 +18,10 @@ IDLE, BUSY = 20.0, 19.9
 
 
 def open_runtime(tmp_path: Path) -> Runtime:
-    """With the learning settings that everybody starts with."""
-    return Runtime.open(tmp_path / "home", model=str(tmp_path / "tiny"), memory=False, max_new_tokens=8)
+    """With the learning settings that everybody starts with; greedy, for replies that are the same each run."""
+    return Runtime.open(
+        tmp_path / "home", model=str(tmp_path / "tiny"), memory=False, max_new_tokens=8, temperature=0.0
+    )
 
 
 def speak(runtime: Runtime, text: str) -> ReplyDone:
