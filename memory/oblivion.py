@@ -1,20 +1,19 @@
 """Where the words of a forgotten memory stand, and taking them out: messages, prompts, backups, logs.
 
-Three kinds of traces are sought:
+Three kinds of traces are sought (needles.py):
 
-- the text itself, in whatever case, everywhere (from three words on: "tea" stands in many texts);
-- in the conversations that told or were shown it, its *telling* words: those written like a name or a code,
-  which would give it away in a reply that says it in other words ("Your dog is called Fitzo.");
+- the text itself, everywhere;
+- in the conversations that told or were shown it, its telling words, names and codes;
 - in the message that told it, the sentence that says it.
 
 In their place stands "(forgotten)". Token ids of such prompts and replies go as well: they spell the words.
+What holds a prompt together (keys, roles, names of tools) is left as it is, whatever the memory said.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -23,25 +22,24 @@ from typing import Any
 
 from memory.database import Database
 from memory.errors import AttuneError
+from memory.needles import matcher, phrases, telling
 from memory.records import FORGOTTEN, Memory
 from memory.wording import SENTENCE, content
 
-FEWEST_WORDS = 3
 LONG = 200_000  # characters of a prompt that is searched by phrase and word only
-# (table, key, column) of further texts
+# (table, what tells a row, column, the conversation a row belongs to) of further texts
 ELSEWHERE = (
-    ("feedback", "id", "text"), ("feedback", "id", "why"), ("conversation", "id", "title"),
-    ("card_choice", "feature", "text"),
-)  # fmt: skip
+    ("feedback", "id", "text", "(SELECT conversation_id FROM message WHERE message.id = reply_id)"),
+    ("feedback", "id", "why", "(SELECT conversation_id FROM message WHERE message.id = reply_id)"),
+    ("conversation", "id", "title", "id"),
+    ("card_choice", "feature", "text", "NULL"),
+)
+# texts in the body of a generation; its other fields say how it came about, in words of ours
+SHOWN = ("messages", "prompt_text", "recalled", "passages", "card_lines")
 # texts in the report of an adapter, which may have learned the words
 REPORTED = ("samples", "reasons")
-_NAME_LIKE = re.compile(r"(?<!^)\b[^\W\d_]*[A-Z][\w'-]*|\b[\w-]*\d[\w-]*")
-
-
-def telling(memories: Sequence[Memory]) -> set[str]:
-    """The words of the memories that are written like a name or a code, not the first of a sentence."""
-    found = {word for memory in memories for word in _NAME_LIKE.findall(memory.text)}
-    return {word for word in found if len(word) >= 3}
+# keys whose values are ours, but for the arguments of a tool call, which are the model's
+STRUCTURE = ("role", "name", "type", "id", "tool_call_id", "memory_id", "document_id")
 
 
 def blot(db: Database, memories: Sequence[Memory]) -> None:
@@ -50,8 +48,8 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
     The messages that told them are noted by id, so that nothing is learned from them a second time.
     """
     near = _conversations(db, memories)
-    phrases = _phrases(memories)
-    far, close = _matcher(phrases), _matcher([*phrases, *telling(memories)])
+    whole = phrases(memories)
+    far, close = matcher(whole), matcher(whole, telling(memories))
     told = {one.source_message_id: one.text for one in memories if one.source_message_id}
     with db.transaction() as connection:
         changed: set[str] = set()
@@ -75,7 +73,8 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
         ).fetchall():
             blotted = close if row["conversation_id"] in near else far
             fields = json.loads(row["body"])
-            left = _replaced(fields, partial(_blotted_prompt, blotted, tuple(told.values())))
+            prompt = partial(_blotted_prompt, blotted, tuple(told.values()))
+            left = fields | {name: _replaced(fields[name], prompt) for name in SHOWN if name in fields}
             if left != fields:
                 left["prompt_ids"] = []
             if row["reply_id"] in changed:
@@ -84,11 +83,11 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
                 connection.execute(
                     "UPDATE generation SET body = ? WHERE reply_id = ?", (json.dumps(left), row["reply_id"])
                 )
-        for table, key, column in ELSEWHERE:
+        for table, key, column, conversation in ELSEWHERE:
             for row in connection.execute(
-                f"SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL"
+                f"SELECT {key}, {column}, {conversation} AS said_in FROM {table} WHERE {column} IS NOT NULL"
             ).fetchall():
-                blotted = close if row[key] in near else far
+                blotted = close if row["said_in"] in near else far
                 if (text := blotted(row[column])) != row[column]:
                     connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (text, row[key]))
         if db.row("SELECT 1 FROM sqlite_master WHERE name = 'adapters'"):
@@ -110,7 +109,7 @@ def blot_files(home: Path, memories: Sequence[Memory]) -> None:
     A backup that is a database is opened and forgets as well; any other file of that folder that holds the
     words, or cannot be looked into, is deleted.
     """
-    close = _matcher([*_phrases(memories), *telling(memories)])
+    close = matcher(phrases(memories), telling(memories))
     for path in sorted((home / "backups").rglob("*")):
         if not path.is_file() or path.name.endswith(("-wal", "-shm", "-journal")):
             continue
@@ -188,22 +187,6 @@ def _conversations(db: Database, memories: Sequence[Memory]) -> set[str]:
     }
 
 
-def _phrases(memories: Sequence[Memory]) -> list[str]:
-    return [one.text.rstrip(". ") for one in memories if len(one.text.split()) >= FEWEST_WORDS]
-
-
-def _matcher(needles: Sequence[str]) -> Callable[[str], str]:
-    """A function that puts FORGOTTEN in the place of the needles, whatever their case and spaces."""
-    patterns = [
-        r"\s+".join(re.escape(word) for word in needle.split())
-        for needle in sorted(set(needles), key=lambda one: -len(one))
-    ]
-    if not patterns:
-        return lambda text: text
-    sought = re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)", re.IGNORECASE)
-    return lambda text: sought.sub(FORGOTTEN, text)
-
-
 def _without(text: str, fact: str | None) -> str:
     """`text` without the sentences that say `fact` in other words."""
     wanted = content(fact) if fact is not None else set()
@@ -231,15 +214,25 @@ def _in_json(text: str, blotted: Callable[[str], str]) -> str:
     return text if left == value else json.dumps(left)
 
 
-def _replaced(value: Any, blotted: Callable[[str], str]) -> Any:
-    """`value` with every string inside it blotted, keys too."""
+def _replaced(value: Any, blotted: Callable[[str], str], written: bool = False) -> Any:
+    """`value` with the strings inside it blotted; `written`: by the model, names of fields too."""
     if isinstance(value, str):
         return blotted(value)
-    if isinstance(value, dict):
-        return {blotted(key): _replaced(inner, blotted) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_replaced(inner, blotted) for inner in value]
-    return value
+        return [_replaced(inner, blotted, written) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        _field(key, blotted) if written else key: inner
+        if key in STRUCTURE and not written and isinstance(inner, str)
+        else _replaced(inner, blotted, written or key == "arguments")
+        for key, inner in value.items()
+    }
+
+
+def _field(key: str, blotted: Callable[[str], str]) -> str:
+    """A name of an argument as it is, such as "text", or what a model wrote there instead, blotted."""
+    return key if key.isidentifier() and key.islower() else blotted(key)
 
 
 def _is_database(path: Path) -> bool:

@@ -18,11 +18,9 @@ import json
 from collections.abc import Sequence
 
 from memory.database import Database
+from memory.needles import distinctive
 from memory.records import Memory
 
-# A memory of fewer words ("tea") stands in many texts that have nothing to do with it; what it was shown to,
-# and the line of a prompt that showed it, is found all the same.
-FEWEST_WORDS = 3
 BELOW = """
     WITH RECURSIVE below(id) AS (
         SELECT id FROM message WHERE parent_id = :source
@@ -49,7 +47,8 @@ def withheld(db: Database) -> set[str]:
 
 
 def _by_text(db: Database, text: str) -> None:
-    exact = text.rstrip(". ") if len(text.split()) >= FEWEST_WORDS else f"- {text}\n"
+    # What stands in many texts that have nothing to do with it ("tea") is sought as the line of a prompt.
+    exact = text.rstrip(".。 ") if distinctive(text) else f"- {text}\n"
     # SQLite folds ASCII only, so what is spelled to the letter is sought as well
     sought = {"exact": exact, "folded": exact.casefold()}
     # bodies and tool calls are JSON, with everything beyond ASCII escaped

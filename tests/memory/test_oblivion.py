@@ -119,3 +119,86 @@ def test_everything_leaves_no_byte_but_of_others(
     assert holds(home) == []
     assert [path.name for path in home.iterdir()] == ["owners"]
     assert (home / "owners" / "ann" / "attune.db").read_bytes() == b"hers"
+
+
+def conversation_about(recall: Recall, journal: Journal, fact: str, *turns: tuple[str, str]) -> list[str]:
+    """The ids of the replies of a conversation that tells `fact` and is shown it from then on."""
+    told = journal.add_user(journal.start_conversation().id, None, fact)
+    memory = recall.facts.remember(fact, source_message_id=told.id)
+    recall.sync()
+    calls = [{"name": "remember", "arguments": {"text": fact}}]
+    replies = [journal.add_reply(told.conversation_id, told.id, "Noted.", generation(fact), calls)]
+    for question, answer in turns:
+        asked = journal.add_user(told.conversation_id, replies[-1].id, question)
+        messages = (
+            {"role": "user", "content": fact},
+            {"role": "assistant", "content": "", "tool_calls": calls},
+            {"role": "user", "content": question},
+        )
+        made = generation(question, [Recalled(memory.id, fact, 0.9)], messages=messages)
+        replies.append(journal.add_reply(told.conversation_id, asked.id, answer, made))
+    return [reply.id for reply in replies]
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "I study Text Mining at Ghent.",
+        "I work as a Content Manager at Acme.",
+        "I work as a User Researcher at Acme.",
+        "My Name Day is 5 December.",
+        "My Role is Type Arguments, Text and Id.",
+    ],
+)
+def test_words_of_ours_in_a_memory_leave_prompts_and_calls_whole(
+    recall: Recall, journal: Journal, fact: str
+) -> None:
+    first, last = conversation_about(recall, journal, fact, ("And now?", f"You said: {fact}"))
+    journal.rate(last, 1)
+    erase.forget_memory(recall, journal, recall.facts.all()[0].id)
+    left = journal.generation(last)
+    assert [sorted(one) for one in left.messages] == [
+        ["content", "role"], ["content", "role", "tool_calls"], ["content", "role"]
+    ]  # fmt: skip
+    assert [one["role"] for one in left.messages] == ["user", "assistant", "user"]
+    assert [one.text.rstrip(".") for one in left.recalled] == ["(forgotten)"]
+    for calls in (left.messages[1]["tool_calls"], journal.message(first).tool_calls):
+        assert [(call["name"], list(call["arguments"])) for call in calls] == [("remember", ["text"])]
+        assert calls[0]["arguments"]["text"].rstrip(".") == "(forgotten)"
+    assert fact not in journal.message(last).content
+
+
+def test_a_reason_and_an_edit_lose_the_name_as_well(recall: Recall, journal: Journal) -> None:
+    _, last = conversation_about(recall, journal, "I work at Acme now.", ("Where?", "At Acme."))
+    journal.rate(last, 1, why="because acme is right")
+    journal.edit_reply(last, "At ACME!")
+    erase.forget_memory(recall, journal, recall.facts.all()[0].id)
+    texts = [text for row in journal.db.rows("SELECT text, why FROM feedback") for text in row if text]
+    assert sorted(texts) == ["At (forgotten)!", "because (forgotten) is right"]
+
+
+def test_a_name_that_is_an_everyday_word_takes_no_such_word_with_it(recall: Recall, journal: Journal) -> None:
+    turns = (("It may rain. What will you do?", "You moved in May, MAY it was. I will wait; it may stop."),)
+    _, last = conversation_about(recall, journal, "We moved here in May.", *turns)
+    erase.forget_memory(recall, journal, recall.facts.all()[0].id)
+    said = journal.message(last)
+    assert said.content == "You moved in (forgotten), (forgotten) it was. I will wait; it may stop."
+    assert journal.message(said.parent_id or "").content == "It may rain. What will you do?"
+
+
+@pytest.mark.parametrize(
+    ("fact", "reply", "left"),
+    [
+        ("My dog is called Élodie.", "Élodie. E\u0301lodie!", "(forgotten). (forgotten)!"),
+        ("Мою собаку зовут Фидо.", "Фидо — хорошая собака.", "(forgotten) — хорошая собака."),
+        ("我的狗叫小白。", "记住了：我的狗叫小白了。", "记住了：(forgotten)了。"),
+        ("Fitzo is my dog.", "fitzo is a good dog.", "(forgotten) is a good dog."),
+        ("Today I'm 41 and in Ghent.", "I'm told you are 41 today.", "I'm told you are 41 today."),
+    ],
+)  # fmt: skip
+def test_names_of_every_script_are_taken_out(
+    recall: Recall, journal: Journal, fact: str, reply: str, left: str
+) -> None:
+    _, last = conversation_about(recall, journal, fact, ("Who?", reply))
+    erase.forget_memory(recall, journal, recall.facts.all()[0].id)
+    assert journal.message(last).content == left
