@@ -12,7 +12,6 @@ import json
 import logging
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import IO, Any
 
 from memory.database import writing
 from memory.errors import AttuneError
+from policies import child
 from policies.adapter_files import AdapterError
 
 Progress = Callable[[float, str], None]
@@ -69,10 +69,11 @@ class ModelHost:
         try:
             # A session of its own: Ctrl+C in the terminal is for the parent, which cancels and closes.
             process = subprocess.Popen(
-                [sys.executable, "-m", "agent.model_host"],
+                child.command("agent.model_host"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                env=child.environment(),
                 text=True,
                 encoding="utf-8",
                 errors="replace",

@@ -11,13 +11,13 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from memory.database import writing
+from policies import child
 from policies.learners.lora import Cancelled, LearningSettings
 from policies.learners.rows import LearnError
 from policies.material import NothingToLearn
@@ -100,7 +100,7 @@ class UpdateJob:
             log = (logs / "update.log").open("w")
         with log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "policies.update_worker", json.dumps(self._order)],
+                child.command("policies.update_worker", json.dumps(self._order)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -200,6 +200,4 @@ def _environment() -> dict[str, str]:
     """The child's: few threads, so that the screen and the replies keep a core."""
     cores = os.cpu_count() or 1
     threads = "1" if cores <= 2 else str(cores // 2)
-    # the packages are importable here; with a source checkout that may be thanks to the working folder
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **os.environ, "PYTHONPATH": path}
+    return child.environment(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads)
