@@ -140,7 +140,7 @@ class LearningClock:
         from policies.watch import trial
         from policies.win_rate import win_rates
 
-        seen = trial(adapter, runtime.journal.ledger(withheld=True))
+        seen = trial(adapter, runtime.journal.ledger(withheld=True), runtime.card.weights())
         decided, why = seen.decided, seen.text
         if decided is None:
             picked = next((one for one in win_rates(runtime.journal, adapter.version) if one.decided), None)

@@ -5,7 +5,8 @@ a taste that is gone.
 
 The thumbs under the adapter are compared with those under everything else of the same base, by a test
 that may be looked at after every thumb (`statistics.TwoSampleTest`); so nobody has to say beforehand how
-many ratings the trial takes. Thumbs on another base's replies say nothing here and are left out.
+many ratings the trial takes. Thumbs on another base's replies say nothing here and are left out, and so do
+those that faded with a taste that is gone: what was liked then is no measure for an adapter of the new taste.
 """
 
 from __future__ import annotations
@@ -57,12 +58,20 @@ class Trial:
 
 
 def trial(
-    adapter: Adapter, ledger: Iterable[tuple[Feedback, Message, Generation]], alpha: float = ALPHA
+    adapter: Adapter,
+    ledger: Iterable[tuple[Feedback, Message, Generation]],
+    weights: Mapping[str, float],
+    alpha: float = ALPHA,
 ) -> Trial:
-    """How `adapter` does by the thumbs of `ledger` (by seq); stops at the thumb that decides."""
+    """How `adapter` does by the thumbs of `ledger` (by seq); stops at the thumb that decides.
+
+    `weights` are those of the card by reply, 1 for a reply that is not among them.
+    """
     test = TwoSampleTest(alpha)
-    for feedback, _, generation in ledger:
+    for feedback, reply, generation in ledger:
         if feedback.kind != "thumb" or generation.base != adapter.base:
+            continue
+        if weights.get(reply.id, 1.0) < FADED:
             continue
         test.update(generation.adapter == adapter.version, feedback.value > 0)
         if test.decided and sum(test.new) >= FEWEST_THUMBS:

@@ -11,13 +11,15 @@ ADAPTER = Adapter("v2", "sprout", "0" * 64, "kto", "provisional", "f" * 64, 0.0,
 Entry = tuple[Feedback, Message, Generation]
 
 
-def thumbs(marks: str, adapter: str | None, base: str = "sprout", kind: str = "thumb") -> list[Entry]:
-    """One entry for each of `marks`, "+" or "-"."""
+def thumbs(
+    marks: str, adapter: str | None, base: str = "sprout", kind: str = "thumb", reply: str = "r"
+) -> list[Entry]:
+    """One entry for each of `marks`, "+" or "-", all on one reply."""
     return [
         (
-            Feedback("f", 0, "r", kind, 1 if mark == "+" else -1, 0.0),  # type: ignore[arg-type]
-            Message("r", "c", None, "assistant", "Tea.", 0.0),
-            Generation("r", base, adapter, (), "", (), (), {}),
+            Feedback("f", 0, reply, kind, 1 if mark == "+" else -1, 0.0),  # type: ignore[arg-type]
+            Message(reply, "c", None, "assistant", "Tea.", 0.0),
+            Generation(reply, base, adapter, (), "", (), (), {}),
         )
         for mark in marks
     ]
@@ -25,37 +27,46 @@ def thumbs(marks: str, adapter: str | None, base: str = "sprout", kind: str = "t
 
 def test_worse_than_before_is_decided_after_four_thumbs() -> None:
     before = thumbs("++++++", None)
-    assert trial(ADAPTER, before + thumbs("---", "v2")).decided is None
-    seen = trial(ADAPTER, before + thumbs("----", "v2"))
+    assert trial(ADAPTER, before + thumbs("---", "v2"), {}).decided is None
+    seen = trial(ADAPTER, before + thumbs("----", "v2"), {})
     assert seen.decided == "worse"
     assert seen.e_worse >= 20
     assert seen.text == "0 of 4 replies under it were liked, 6 of 6 before"
 
 
 def test_better_than_before_is_decided_too() -> None:
-    seen = trial(ADAPTER, thumbs("+-------", "v1") + thumbs("++++++", "v2"))
+    seen = trial(ADAPTER, thumbs("+-------", "v1") + thumbs("++++++", "v2"), {})
     assert seen.decided == "better"
     assert seen.to_json()["before"] == [1, 8]
     assert seen.to_json()["under"] == [5, 5], "it stops at the thumb that decides"
 
 
 def test_as_good_as_before_stays_open() -> None:
-    assert trial(ADAPTER, thumbs("++-+" * 6, None) + thumbs("++-+" * 6, "v2")).decided is None
-    assert trial(ADAPTER, []).decided is None
-    assert trial(ADAPTER, thumbs("----------", "v2")).decided is None, "there is nothing to be worse than"
+    assert trial(ADAPTER, thumbs("++-+" * 6, None) + thumbs("++-+" * 6, "v2"), {}).decided is None
+    assert trial(ADAPTER, [], {}).decided is None
+    assert trial(ADAPTER, thumbs("----------", "v2"), {}).decided is None, "there is nothing to be worse than"
 
 
 def test_only_thumbs_on_the_same_base_count() -> None:
     other = thumbs("++++++", None, base="another") + thumbs("----", "v2", base="another")
-    assert trial(ADAPTER, other).before == (0, 0)
+    assert trial(ADAPTER, other, {}).before == (0, 0)
     edits = thumbs("------", "v2", kind="edit")
-    seen = trial(ADAPTER, thumbs("++++++", None) + edits + thumbs("++", "v2"))
+    seen = trial(ADAPTER, thumbs("++++++", None) + edits + thumbs("++", "v2"), {})
     assert (seen.decided, seen.under) == (None, (2, 2))
 
 
 def test_what_decided_stays_decided_whatever_came_later() -> None:
     worse = thumbs("++++++++", None) + thumbs("-----", "v2")
-    assert trial(ADAPTER, worse + thumbs("+" * 40, "v2")).decided == "worse"
+    assert trial(ADAPTER, worse + thumbs("+" * 40, "v2"), {}).decided == "worse"
+
+
+def test_thumbs_of_a_taste_that_is_gone_are_no_measure_for_the_next() -> None:
+    old, since = thumbs("+" * 30, "v1", reply="old"), thumbs("----", "v1", reply="new")
+    under = thumbs("----", "v2", reply="newest")
+    assert trial(ADAPTER, old + since + under, {}).decided == "worse"
+    faded = {"old": 0.02, "new": 0.9, "newest": 1.0}
+    seen = trial(ADAPTER, old + since + under, faded)
+    assert (seen.decided, seen.before, seen.under) == (None, (0, 4), (0, 4))
 
 
 def test_an_adapter_is_outdated_when_what_it_learned_has_faded_but_for_the_newest() -> None:
