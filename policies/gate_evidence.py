@@ -32,7 +32,8 @@ def held_out(rows: Sequence[HeldOut], confidence: float = 0.9) -> dict[str, Any]
     ones, "margin_low" and "margin_high" its interval with conversations as clusters (left out where
     there are too few of either), "accuracy" the share of (liked, disliked) couples in the right order,
     "active_margin" the same margin for the adapter in use (which may have been trained on these very
-    replies, so it is shown and not compared). "later" has the same figures for the replies that were
+    replies, so it is shown and not compared). "fewest_conversations" is in how many conversations the liked,
+    or the disliked, were said, whichever is fewer. "later" has the same figures for the replies that were
     said after all that was trained on.
     """
     figures = _figures(rows, confidence)
@@ -69,6 +70,9 @@ def evidence(figures: dict[str, Any], fewest: int) -> Evidence:
         )
     margin = f"margin {_interval(figures)} {counts}"
     later = figures.get("later") or {}
+    if talks is not None and talks > 1 and figures["fewest_conversations"] == 1:
+        # what tells one conversation from the others may be its subject and nothing else
+        return Evidence(f"All that was liked, or disliked, was said in one conversation: {margin}.", "open")
     if figures["margin_high"] < 0:
         if min(liked, disliked) < fewest:
             # where hardly any reply meets the taste, most of the first few thumbs up are slips
@@ -99,6 +103,7 @@ def _figures(rows: Sequence[HeldOut], confidence: float) -> dict[str, Any]:
     figures: dict[str, Any] = {"liked": len(liked), "disliked": len(disliked)}
     if not liked or not disliked:
         return figures
+    figures["fewest_conversations"] = min(len({name for _, name in side}) for side in (liked, disliked))
     couples = [(good > bad) + 0.5 * (good == bad) for good, _ in liked for bad, _ in disliked]
     figures |= {
         "margin": fmean(value for value, _ in liked) - fmean(value for value, _ in disliked),

@@ -42,9 +42,11 @@ def gap_interval(
     """Mean of `first` minus mean of `second`, values as (value, cluster), with a clustered t interval.
 
     Values of one cluster (a conversation) are not independent, so what they add to the error is summed
-    before it is squared (linearised variance, Cameron & Miller 2015, section II). Where every value is
-    a cluster of its own this is Welch's interval (1947) exactly; degrees of freedom are Welch's, and
-    never more than clusters - 1. ValueError unless both have two values or more, in two clusters or more.
+    before it is squared (linearised variance, Cameron & Miller 2015, section II, with their correction for
+    few clusters). Where every value is a cluster of its own this is Welch's interval (1947) exactly, and it
+    is never narrower than that one: what the deviations within a few clusters happen to cancel is no
+    certainty. Degrees of freedom are Welch's, and never more than clusters - 1. ValueError unless both have
+    two values or more, in two clusters or more.
     """
     clusters = {cluster for _, cluster in (*first, *second)}
     if min(len(first), len(second)) < 2 or len(clusters) < 2:
@@ -60,8 +62,9 @@ def gap_interval(
             sums[cluster] += scale * (value - mean)
         spread.append((variance([value for value, _ in group]) / size, size - 1))
     gap = fmean(value for value, _ in first) - fmean(value for value, _ in second)
-    error = math.sqrt(sum(part * part for part in sums.values()))
+    few = len(clusters) / (len(clusters) - 1) if len(clusters) < len(first) + len(second) else 1.0
     total = sum(part for part, _ in spread)
+    error = math.sqrt(max(few * sum(part * part for part in sums.values()), total))
     if total <= 0:
         return Interval(gap, gap, gap)
     freedom = min(total**2 / sum(part**2 / df for part, df in spread), len(clusters) - 1)

@@ -240,6 +240,16 @@ def test_what_is_disliked_of_late_is_rejected_whatever_was_liked_before() -> Non
     assert "dislikes of late" in verdict.reasons[0]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_side_that_was_said_in_one_conversation_proves_nothing(sign: int) -> None:
+    """Whether that conversation was liked or its subject, nobody can tell."""
+    liked = [HeldOut(True, -20.0, -20.0 + sign * (4 + at / 10), None, "a") for at in range(4)]
+    disliked = [HeldOut(False, -20.0, -20.0 - sign * at / 10, None, f"b{at}") for at in range(4)]
+    verdict = judge(stats(held_out=(*liked, *disliked)))
+    assert verdict.status == "provisional"
+    assert "in one conversation" in verdict.reasons[0]
+
+
 def test_one_reply_that_became_unbelievably_likely_does_not_outweigh_the_others() -> None:
     wild = (*PROVEN, HeldOut(True, -300.0, -20.0))
     figures = held_out(wild)

@@ -115,6 +115,34 @@ def test_coverage_of_the_clustered_interval() -> None:
     assert naive / 400 < 0.75, "the simulation is no test if the naive interval passes it too"
 
 
+@pytest.mark.parametrize("conversations", [3, 5])
+def test_few_conversations_are_no_certainty(conversations: int) -> None:
+    """Three rows in each, most of them liked or most disliked; the rewards are noise around one mood each."""
+    dice = random.Random(5)
+    wrong = tried = 0
+    while tried < 400:
+        rows: list[list[tuple[float, str]]] = [[], []]
+        for conversation in range(conversations):
+            mood, lean = dice.gauss(0, 1), dice.choice((0.1, 0.9))
+            for _ in range(3):
+                rows[dice.random() < lean].append((mood + dice.gauss(0, 1), str(conversation)))
+        if min(map(len, rows)) >= 2:
+            tried += 1
+            found = gap_interval(rows[0], rows[1], 0.9)
+            wrong += not found.low <= 0 <= found.high
+    assert wrong / 400 < 0.2, (
+        "0.1 is meant; it was 0.28 with three conversations before few ones were allowed for"
+    )
+
+
+def test_deviations_that_cancel_within_conversations_leave_an_interval() -> None:
+    liked = [(reward, "a") for reward in (5.0, -4.0, 3.0, -2.5)]
+    disliked = [(reward, "b") for reward in (4.0, -5.0, 2.0, -1.0)]
+    found = gap_interval(liked, disliked, 0.9)
+    assert found.low < -3
+    assert found.high > 3
+
+
 @pytest.mark.parametrize(("first", "second"), [([], []), ([(1.0, "a")], [(0.0, "b"), (1.0, "c")])])
 def test_too_little_for_a_gap(first: list[tuple[float, str]], second: list[tuple[float, str]]) -> None:
     with pytest.raises(ValueError, match="two values of each"):
