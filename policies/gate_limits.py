@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class Limits:
     """Shares are of samples, lengths are in words, KL is in nats per token.
 
+    `longest` is times the longest of what is known to be liked or usual; more than about five times the
+    base's median could never be seen, since replies of the exam end at 160 tokens.
     `astray` is the share of the base's replies on topic that may go missing.
     `factual` is the share of the base's true answers that may go missing without agreement (agreement
     itself is never allowed). `phrase`, `unheard`, `raised` and `wished` are those of gate_phrases.flood:
@@ -17,7 +19,7 @@ class Limits:
 
     degenerate: float = 0.05
     truncated: float = 0.15
-    longest: float = 6.0
+    longest: float = 3.0
     shortest: float = 1 / 8
     distinct: float = 0.5
     kl: float = 2.5

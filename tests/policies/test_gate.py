@@ -165,11 +165,16 @@ def test_damage_is_rejected_with_its_figures_however_well_it_pleases(
     assert any(says in reason for reason in verdict.reasons), verdict.reasons
 
 
+def replies_of(words: int) -> tuple[Sample, ...]:
+    return tuple(Sample(" ".join(f"word{at}x{n}" for n in range(words))) for at in range(20))
+
+
 def test_brief_replies_are_no_fault_when_they_are_liked() -> None:
     assert judge(stats(candidate=BRIEF)).status == "promoted"
-    long = tuple(Sample(" ".join(f"word{at}x{n}" for n in range(90))) for at in range(20))
+    assert judge(stats(candidate=replies_of(30))).status == "promoted"
+    long = replies_of(90)
     assert judge(stats(candidate=long, liked_words=(80, 95))).status == "promoted"
-    assert judge(stats(candidate=long, liked_words=())).status == "rejected"
+    assert judge(stats(candidate=replies_of(40), liked_words=())).status == "rejected"
 
 
 def test_what_the_base_does_too_is_not_the_candidates_fault() -> None:
