@@ -93,6 +93,7 @@ class Server:
             "mixed": self._mixed,
             "best_of": self._best_of,
             "swap": self._swap,
+            "adapter": self._adapter,
             "embed": self._embed,
         }[op]
 
@@ -175,6 +176,10 @@ class Server:
 
     def _swap(self, request: Request) -> None:
         self._policy(request).swap(request["version"], request["path"])
+
+    def _adapter(self, request: Request) -> str | None:
+        adapter: str | None = self._policy(request).adapter
+        return adapter
 
     def _embed(self, request: Request) -> list[list[float]]:
         from memory.embedder import load_embedder

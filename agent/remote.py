@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agent.model_host import HostError, ModelHost, Progress
+from memory.errors import AttuneError
 from policies.policy import ChatMessage, Generated, SamplingParams, Side, TokenChunk
 
 if TYPE_CHECKING:
@@ -169,7 +170,14 @@ class RemotePolicy:
 
     def swap(self, version: str | None, path: str | None = None) -> None:
         self._load()
-        self._host.call("swap", handle=self._handle, version=version, path=path)
+        try:
+            self._host.call("swap", handle=self._handle, version=version, path=path)
+        except AttuneError:
+            # What spoke before may have been lost on the way; a new child puts it on again.
+            alive = self._host.pid is not None and self._host.starts == self._started
+            if alive and self._host.call("adapter", handle=self._handle) is None:
+                self._version = self._path = None
+            raise
         self._version, self._path = version, path
 
     def close(self) -> None:

@@ -3,12 +3,14 @@
 A small model gets the adapter's delta added to its weights: the decode loop then costs what it costs
 without an adapter, while peft's wrappers slow a small model down by half. Before that, the touched
 weights are copied, and taking the adapter out puts the copies back, so nothing is ever off by a
-rounding. When the copies would take more than COPY_BYTES, or the adapter is not plain LoRA on linear
-layers of their own, peft's wrapped model speaks instead.
+rounding. Where the copies would take more than COPY_BYTES, where the weights are not float32 (of an update
+that is smaller than the steps of bfloat16 the sum keeps about half), or where the adapter is not plain LoRA
+on linear layers of their own, peft's wrapped model speaks instead.
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,34 +45,43 @@ class AdapterSlot:
     def put(self, folder: Path) -> None:
         """Serve the adapter in `folder`, whose digest is then `sha256`.
 
-        Raises AdapterError; what was served before stays, or the base where that was a wrapped model.
+        Raises AdapterError; what was served before stays, or the base where that was a wrapped model. After
+        any other failure (the memory is full) the base is served.
         """
         sha256 = check_folder(folder, self._base_sha256)
         if self._wrapped is not None:
             self.take_out()
         try:
             wrapped = self._load(folder)
+            deltas = _deltas(wrapped)
+            self._restore()
+            if deltas is None:
+                self._wrapped = wrapped
+            else:
+                wrapped.unload()
+                self._forget_config()
+                for weight, delta in deltas:
+                    self._pristine.append((weight, weight.detach().clone()))
+                    weight.data.add_(delta)
         except AdapterError:
             self._unwrap()
             raise
-        deltas = _deltas(wrapped)
-        self.take_out()
-        if deltas is None:
-            self._wrapped = wrapped
-        else:
-            wrapped.unload()
-            self._forget_config()
-            for weight, delta in deltas:
-                self._pristine.append((weight, weight.detach().clone()))
-                weight.data.add_(delta)
+        except BaseException:
+            self.take_out()
+            raise
         self.sha256 = sha256
 
     def take_out(self) -> None:
         """Serve the base again, with exactly the weights that it was loaded with."""
+        self._restore()
         if self._wrapped is not None:
             self._wrapped.unload()
             self._wrapped = None
-            self._forget_config()
+        # else nothing was ever put on, and the import takes its time
+        if "peft" in sys.modules:
+            self._unwrap()
+
+    def _restore(self) -> None:
         for weight, kept in self._pristine:
             weight.data.copy_(kept)
         self._pristine = []
@@ -163,7 +174,7 @@ class AdapterSlot:
         return wrapped
 
     def _unwrap(self) -> None:
-        """Put back the plain layers after a load that failed half way."""
+        """Put back the plain layers where a load that failed half way left others."""
         from peft.tuners.tuners_utils import BaseTunerLayer
 
         for name, module in list(self._model.named_modules()):
@@ -206,6 +217,8 @@ def _deltas(wrapped: Any) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
             return None
         base = layer.get_base_layer()
         if not isinstance(base, torch.nn.Linear) or base.weight.data_ptr() == embedding:
+            return None
+        if base.weight.dtype != torch.float32:
             return None
         weights.append(base.weight)
     if sum(weight.numel() * weight.element_size() for weight in weights) > COPY_BYTES:

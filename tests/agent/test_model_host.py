@@ -204,6 +204,22 @@ def test_an_adapter_is_put_on_and_survives_a_crash(
     assert list(remote.stream(HELLO, GREEDY))[-1].text == plain
 
 
+def test_where_a_swap_leaves_the_base_speaking_that_is_known_here(
+    remote: RemotePolicy, spec: BaseSpec, tmp_path: Path
+) -> None:
+    """A wrapped adapter is taken out before the next is loaded, and that one turns out not to fit."""
+    plain = list(remote.stream(HELLO, GREEDY))[-1].text
+    dora = make_adapter(tmp_path / "dora", Path(spec.path), use_dora=True)
+    deep = make_adapter(tmp_path / "deep", make_model(tmp_path / "other", num_hidden_layers=3))
+    remote.swap("v1", str(dora))
+    with pytest.raises(AdapterError, match="did not load|does not fit"):
+        remote.swap("v2", str(deep))
+    last = list(remote.stream(HELLO, GREEDY))[-1]
+    assert isinstance(last, Generated)
+    assert (last.adapter, last.text) == (None, plain)
+    assert remote.adapter is None, "else it would not be put on again"
+
+
 def test_the_sentence_of_the_child_arrives(host: ModelHost, remote: RemotePolicy, tmp_path: Path) -> None:
     with pytest.raises(AttuneError, match="adapter"):
         remote.swap("v9", str(tmp_path / "nowhere"))

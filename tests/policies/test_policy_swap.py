@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pkgutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,3 +122,55 @@ def test_a_failed_swap_changes_nothing(llama: LanguagePolicy, tmp_path: Path) ->
         assert say(llama, [HELLO]).completion_ids == adapted.completion_ids
     with pytest.raises(PolicyError, match="v3"):
         llama.swap("v3")
+
+
+@pytest.mark.parametrize("where", ["peft.tuners.lora.Linear.get_delta_weight", "torch.Tensor.clone"])
+def test_where_a_swap_fails_for_want_of_memory_the_base_speaks_and_says_so(
+    llama: LanguagePolicy, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    import torch
+
+    before = {name: values.clone() for name, values in llama.model.state_dict().items()}
+    base = say(llama, [HELLO])
+    llama.swap("v1", str(shared_adapter()))
+    whole, room = pkgutil.resolve_name(where), 3
+
+    def full(*asked: Any, **how: Any) -> Any:
+        nonlocal room
+        room -= 1
+        if room < 0:
+            raise torch.OutOfMemoryError("out of memory")
+        return whole(*asked, **how)
+
+    with monkeypatch.context() as patched, pytest.raises(torch.OutOfMemoryError):
+        patched.setattr(where, full)
+        llama.swap("v2", str(shared_adapter(seed=1)))
+    assert (llama.adapter, llama.served_sha256) == (None, None)
+    after = llama.model.state_dict()
+    assert after.keys() == before.keys(), "layers of the adapter were left inside"
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert say(llama, [HELLO]).completion_ids == base.completion_ids
+    llama.swap("v1", str(shared_adapter()))
+    assert say(llama, [HELLO]).adapter == "v1"
+
+
+def test_an_adapter_on_weights_of_half_precision_loses_nothing_to_rounding(tmp_path: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    half = LanguagePolicy(resolve(str(shared_model("llama"))), device="cpu", dtype="bfloat16")
+    ids = torch.tensor([half.prompt([HELLO])[1]])
+    before = {name: values.clone() for name, values in half.model.state_dict().items()}
+    slight = make_adapter(tmp_path / "slight", shared_model("llama"), scale=0.002)
+    plain = AutoModelForCausalLM.from_pretrained(shared_model("llama"), dtype=torch.bfloat16)
+    wanted = PeftModel.from_pretrained(plain, slight).eval()
+    half.swap("v1", str(slight))
+    with torch.inference_mode():
+        assert torch.equal(half.model(ids).logits, wanted(ids).logits)
+    half.swap("v2", str(shared_adapter()))
+    assert say(half, [HELLO]).adapter == "v2"
+    half.swap(None)
+    after = half.model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
