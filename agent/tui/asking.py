@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from agent.tui.branches import fork, leaf
+from agent.tui.plain import editable
 from agent.tui.screens.dialogs import TextDialog
 from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.turn import Asked, UserTurn
@@ -75,7 +76,7 @@ class Asking:
 
     async def _edit_reply(self, view: ReplyView) -> None:
         title = "The reply as you would have liked it"
-        text = await self.chat.app.push_screen_wait(TextDialog(title, view.text))
+        text = await self.chat.app.push_screen_wait(TextDialog(title, view.written))
         if text:
             await self.chat.rating.edit(view, text)
 
@@ -106,8 +107,9 @@ class Asking:
         if view.message is None or self._busy():
             return
         message_id = view.message.id
-        text = await chat.app.push_screen_wait(TextDialog("Say it differently (a new branch)", view.text))
-        if not text or text == view.text or self._busy():
+        was = editable(view.text)
+        text = await chat.app.push_screen_wait(TextDialog("Say it differently (a new branch)", was))
+        if not text or text == was or self._busy():
             return
         fresh = UserTurn(text)
         await chat.transcript.cut_from(view)

@@ -1,4 +1,4 @@
-"""Text that is not ours, made safe to show: no terminal controls, no hidden direction changes."""
+"""Text that is not ours, made safe to show and to edit: no terminal controls, no hidden direction changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
 
 def clean(text: str) -> str:
     """`text` with carriage returns folded into newlines and unsafe characters shown as \u00b7."""
-    return UNSAFE.sub("\u00b7", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return UNSAFE.sub("\u00b7", _unified(text))
+
+
+def editable(text: str) -> str:
+    """Like `clean`, but without the unsafe characters: a sign in their place would be kept as what was said."""
+    return UNSAFE.sub("", _unified(text))
+
+
+def _unified(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def one_line(text: str, width: int = 72) -> str:

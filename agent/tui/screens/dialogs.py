@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static, TextArea
 
 from agent.tui import keys
-from agent.tui.plain import clean
+from agent.tui.plain import clean, editable
+
+
+class Area(TextArea):
+    """Where the person writes; what is pasted is made safe first."""
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        await super()._on_paste(events.Paste(editable(event.text)))
+        event.stop()
+        event.prevent_default()
 
 
 class TextDialog(ModalScreen[str | None]):
@@ -19,7 +29,7 @@ class TextDialog(ModalScreen[str | None]):
     def __init__(self, title: str, text: str = "", short: bool = False) -> None:
         super().__init__()
         self._title, self._short = title, short
-        self._area = TextArea(clean(text), highlight_cursor_line=False, soft_wrap=True)
+        self._area = Area(editable(text), highlight_cursor_line=False, soft_wrap=True)
         self._area.cursor_blink = False
         if short:
             self._bindings.bind("enter", "save", show=False, priority=True)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.message import Message as Event
 from textual.widgets import OptionList, TextArea
 from textual.widgets.option_list import Option
 
 from agent.tui import keys
-from agent.tui.plain import clean
+from agent.tui.plain import clean, editable
 
 LONGEST = 400_000  # characters; more than this stalls a terminal, and no model here reads a tenth of it
 HINT = "Enter sends \u00b7 Ctrl+J new line \u00b7 / commands \u00b7 Tab replies \u00b7 F1 keys"
@@ -60,7 +61,7 @@ class Prompt(TextArea):
 
     def put(self, text: str) -> None:
         """Replace what is written, with the cursor at its end."""
-        self.load_text(text)
+        self.load_text(editable(text))
         self.move_cursor(self.document.end)
 
     def action_send(self) -> None:
@@ -90,7 +91,7 @@ class Prompt(TextArea):
     def action_up(self) -> None:
         if self._list.chosen(self.text) is not None:
             self._list.action_cursor_up()
-        elif self.cursor_at_first_line and self.earlier and self._place != 0:
+        elif self._at_the_top and self.earlier and self._place != 0:
             if self._place is None:
                 self._draft, self._place = self.text, len(self.earlier)
             self._place -= 1
@@ -101,7 +102,7 @@ class Prompt(TextArea):
     def action_down(self) -> None:
         if self._list.chosen(self.text) is not None:
             self._list.action_cursor_down()
-        elif self.cursor_at_last_line and self._place is not None:
+        elif self._at_the_bottom and self._place is not None:
             self._place += 1
             if self._place < len(self.earlier):
                 self.put(self.earlier[self._place])
@@ -110,6 +111,15 @@ class Prompt(TextArea):
                 self.put(self._draft)
         else:
             self.action_cursor_down()
+
+    @property
+    def _at_the_top(self) -> bool:
+        """In the first row on the screen: a long line is wrapped into several."""
+        return self.navigator.is_first_wrapped_line(self.cursor_location)
+
+    @property
+    def _at_the_bottom(self) -> bool:
+        return self.navigator.is_last_wrapped_line(self.cursor_location)
 
     def action_copy_or_interrupt(self) -> None:
         if self.selected_text:
@@ -137,7 +147,7 @@ class Prompt(TextArea):
             size = f"That paste has {len(event.text):,} characters; the prompt takes {LONGEST:,}."
             self.post_message(self.Refused(f"{size} Paste a part of it."))
             return
-        await super()._on_paste(events.Paste(clean(event.text)))
+        await super()._on_paste(events.Paste(editable(event.text)))
         event.stop()
         event.prevent_default()
 
@@ -206,4 +216,5 @@ class PromptBox(Vertical):
 
     def say(self, doing: str) -> None:
         """A word on the border about what is going on; empty for nothing."""
-        self.query_one(Prompt).border_title = doing
+        # no markup: it may name a file
+        self.query_one(Prompt).border_title = Content(clean(doing))

@@ -73,7 +73,13 @@ class ReplyView(Vertical, can_focus=True):
 
     @property
     def text(self) -> str:
+        """As it is on the screen."""
         return self.body.text
+
+    @property
+    def written(self) -> str:
+        """As it was recorded: without the signs that stand for unsafe characters on the screen."""
+        return self.message.content if self.message else self.text
 
     async def grow(self, piece: str) -> None:
         await self.body.grow(piece)

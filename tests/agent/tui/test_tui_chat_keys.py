@@ -77,6 +77,27 @@ async def test_up_inside_several_lines_moves_the_cursor(runtime: FakeRuntime) ->
         assert prompt.cursor_location[0] == 1
 
 
+async def test_up_and_down_inside_a_wrapped_draft_move_the_cursor(runtime: FakeRuntime) -> None:
+    talked(runtime, "first")
+    async with running(runtime, size=(40, 24)) as pilot:
+        prompt = chat_of(pilot).prompt
+        draft = "a draft that is longer than a line of this narrow terminal, so it is wrapped"
+        prompt.put(draft)
+        await until(lambda: prompt.wrapped_document.height == 3)
+        await pilot.press("up", "up")
+        assert prompt.text == draft
+        assert prompt.cursor_location < (0, 30)
+        await pilot.press("up")
+        assert prompt.text == "first"
+        prompt.put("first, and so much more that it takes two lines")  # while the history is walked
+        await until(lambda: prompt.wrapped_document.height == 2)
+        prompt.move_cursor((0, 0))
+        await pilot.press("down")
+        assert prompt.text.startswith("first, and")
+        await pilot.press("down")
+        assert prompt.text == draft
+
+
 async def test_tab_completes_a_command_and_else_goes_to_the_replies(runtime: FakeRuntime) -> None:
     async with running(runtime) as pilot:
         chat = chat_of(pilot)

@@ -125,8 +125,8 @@ async def test_a_paste_too_long_is_refused_and_a_long_one_is_taken(runtime: Fake
         pilot.app.post_message(events.Paste("x" * (LONGEST + 1)))
         await until(lambda: "takes" in notices(pilot.app))
         assert prompt.text == ""
-        pilot.app.post_message(events.Paste("two\nlines\x1b"))
-        await until(lambda: prompt.text == "two\nlines\u00b7")
+        pilot.app.post_message(events.Paste("two\r\nlines\x1b"))
+        await until(lambda: prompt.text == "two\nlines")
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ from tests.agent.tui.waiting import notices, running, say, shown, until, words
 class SlowDocuments:
     """Half done, until it is stopped or may go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "notes.md") -> None:
+        self.name = name
         self.go_on = threading.Event()
 
     def learn(
         self, paths: Sequence[Path], progress: Callable[[float, str], None], cancelled: Callable[[], bool]
     ) -> Learned:
-        progress(0.5, "2 of 4: notes.md")
+        progress(0.5, f"2 of 4: {self.name}")
         while not self.go_on.wait(0.005):
             if cancelled():
                 return Learned(added=["/x/one.md"], passages=3, cancelled=True)
@@ -42,6 +43,17 @@ async def test_progress_stands_on_the_prompt_and_the_result_in_the_chat(runtime:
         await until(lambda: "2 learned (7 new passages)" in notices(pilot.app))
         assert "Skipped /x/[b].pdf: it is encrypted." in notices(pilot.app)
         await until(lambda: not chat.prompt.border_title)
+
+
+async def test_progress_names_a_file_as_it_is_called(runtime: FakeRuntime) -> None:
+    runtime.documents = SlowDocuments("[draft] [a='b].md \x1b[31m")
+    async with running(runtime, size=(100, 24)) as pilot:
+        prompt = pilot.app.chat.prompt
+        prompt.put("/learn /x")
+        await pilot.press("enter")
+        await until(lambda: "[draft] [a='b].md \u00b7[31m" in prompt.render_str(prompt.border_title).plain)
+        runtime.documents.go_on.set()
+        await until(lambda: "2 learned" in notices(pilot.app))
 
 
 async def test_escape_stops_learning(runtime: FakeRuntime) -> None:

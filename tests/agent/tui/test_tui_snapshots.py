@@ -120,10 +120,10 @@ def test_screen(lived_in: FakeRuntime, snap_compare, key: str, expected: str, si
 
 @pytest.mark.parametrize(
     ("keys", "dialog"),
-    [(("f2", "a"), TextDialog), (("f2", "f"), Confirm), (("escape", "e"), TextDialog)],
+    [(("f2", "a", *"Tea"), TextDialog), (("f2", "f"), Confirm), (("escape", "e"), TextDialog)],
     ids=["short-text", "confirm", "text"],
 )
-def test_dialog(lived_in: FakeRuntime, snap_compare, keys: tuple[str, str], dialog: type) -> None:
+def test_dialog(lived_in: FakeRuntime, snap_compare, keys: tuple[str, ...], dialog: type) -> None:
     async def before(pilot: Pilot[None]) -> None:
         app = await chat(pilot)
         app.chat.prompt.focus()
@@ -132,6 +132,7 @@ def test_dialog(lived_in: FakeRuntime, snap_compare, keys: tuple[str, str], dial
         await until(lambda: app.focused is app.chat.transcript.newest or app.screen.chosen)
         await pilot.press(keys[1])
         await until(lambda: isinstance(app.screen, dialog) and app.focused is not None)
+        await pilot.press(*keys[2:])
         await pilot.pause()
 
     assert snap_compare(AttuneApp(lived_in), run_before=before)
