@@ -15,7 +15,7 @@ def clean(text: str) -> str:
 
 
 def editable(text: str) -> str:
-    """Like `clean`, but without the unsafe characters: a sign in their place would be kept as what was said."""
+    """Like `clean`, but without the unsafe characters: a sign in their place would be kept as if written."""
     return UNSAFE.sub("", _unified(text))
 
 
