@@ -39,7 +39,8 @@ def export(journal: Journal, path: Path) -> Counter[str]:
     beside = path.with_name(f".{path.name}.partial")
     counts = Counter(message=0)
     try:
-        with beside.open("w", encoding="utf-8") as out:
+        # A lone surrogate, which UTF-8 does not have, is written as JSON spells it: \ud83d.
+        with beside.open("w", encoding="utf-8", errors="backslashreplace") as out:
             for conversation in reversed(journal.conversations(limit=EVERYTHING)):
                 messages = journal.messages(conversation.id)
                 counts["message"] += len(messages)

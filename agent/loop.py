@@ -235,7 +235,7 @@ class Loop:
                 self._layout.prepare_next(turn, fitted, reply, drawn.generated)
                 yield from extraction.after_turn(self.runtime, turn)
                 return
-            for call in calls:
+            for call in reply.tool_calls:  # as they were written down
                 yield from use_tool(self.runtime, turn, call)
 
     def _draw(self, turn: Turn, fitted: prompt.Fitted) -> Generator[Event, None, Drawn]:

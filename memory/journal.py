@@ -18,7 +18,7 @@ from memory.database import Database
 from memory.errors import NotFound
 from memory.ledger import Ledger, read_message
 from memory.records import Conversation, Generation, Message, Passage, Recalled, Role, tried
-from memory.text import as_written, message_text, quoted
+from memory.text import all_as_written, as_written, message_text, quoted
 
 TITLE_LENGTH = 60
 
@@ -69,6 +69,10 @@ class Journal(Ledger):
         """Really gone: its messages, generations and ratings too. Memories learned in it stay."""
         with self.db.transaction() as connection:
             self.conversation(conversation_id)
+            # else each message would take the next one along, and SQLite follows 1,000 such steps at most
+            connection.execute(
+                "UPDATE message SET parent_id = NULL WHERE conversation_id = ?", (conversation_id,)
+            )
             connection.execute("DELETE FROM conversation WHERE id = ?", (conversation_id,))
         self.db.scrub()
 
@@ -125,7 +129,7 @@ class Journal(Ledger):
                 parent_id,
                 "assistant",
                 as_written(content),
-                tool_calls=tuple(dict(call) for call in tool_calls),
+                tool_calls=tuple(all_as_written(dict(call)) for call in tool_calls),
                 complete=generation.finish_reason == "stop",
             )
             kept = replace(generation, reply_id=reply.id)

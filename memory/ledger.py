@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from memory.database import Database
 from memory.errors import AttuneError, BadText, NotFound
 from memory.records import Feedback, FeedbackKind, Generation, Message
-from memory.text import as_written, is_blank, message_text, quoted
+from memory.text import all_as_written, as_written, is_blank, message_text, quoted
 from memory.withheld import withheld as all_withheld
 
 THUMBS: dict[int, str] = {1: "up", -1: "down", 0: "clear"}
@@ -160,7 +160,8 @@ class Ledger:
 
 def read_message(row: sqlite3.Row) -> Message:
     fields = dict(row)
-    fields["tool_calls"] = tuple(json.loads(fields["tool_calls"]))
+    # homes from before they were cleaned when written may hold what no prompt can render
+    fields["tool_calls"] = tuple(all_as_written(json.loads(fields["tool_calls"])))
     fields["complete"] = bool(fields["complete"])
     return Message(**fields)
 

@@ -10,6 +10,7 @@ without bidirectional controls, which could make a line read differently from wh
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from memory.errors import BadText
 
@@ -22,6 +23,17 @@ NOTHING = re.compile("[\\s\u200b-\u200d\u2060\ufeff\ufffd]+")
 
 def as_written(text: str) -> str:
     return UNSTORABLE.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def all_as_written(value: Any) -> Any:
+    """A JSON value with every string inside it `as_written`, keys too."""
+    if isinstance(value, str):
+        return as_written(value)
+    if isinstance(value, dict):
+        return {as_written(key): all_as_written(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [all_as_written(inner) for inner in value]
+    return value
 
 
 def is_blank(text: str) -> bool:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -56,6 +57,18 @@ def test_a_reply_keeps_how_it_came_about_to_the_letter(journal: Journal, asked: 
     assert journal.message(said.id).tool_calls == tuple(calls)
 
 
+def test_a_tool_call_is_stored_as_safely_as_what_is_said(
+    db: Database, journal: Journal, asked: Message
+) -> None:
+    calls = [{"name": "remember", "arguments": {"text": "ok \ud83d", "tags\ud83d": ["a\x00", 1, None]}}]
+    clean = ({"name": "remember", "arguments": {"text": "ok \ufffd", "tags\ufffd": ["a\ufffd", 1, None]}},)
+    said = journal.add_reply(asked.conversation_id, asked.id, "", generation(), calls)
+    assert said.tool_calls == journal.message(said.id).tool_calls == clean
+    with db.transaction() as connection:  # as older homes hold it
+        connection.execute("UPDATE message SET tool_calls = ? WHERE id = ?", (json.dumps(calls), said.id))
+    assert journal.message(said.id).tool_calls == clean
+
+
 def test_a_cancelled_reply_is_kept_as_incomplete(journal: Journal, asked: Message) -> None:
     said = journal.add_reply(asked.conversation_id, asked.id, "Tea", generation(finish_reason="cancelled"))
     assert not journal.message(said.id).complete
@@ -94,6 +107,17 @@ def test_a_deleted_conversation_takes_all_of_it_along(db: Database, journal: Jou
     assert journal.ledger() == journal.feedback() == journal.conversations() == []
     assert journal.ledger_version() > before
     assert journal.last_seq() == seq
+    assert db.check() == []
+
+
+def test_a_conversation_of_any_length_can_be_deleted(db: Database, journal: Journal, asked: Message) -> None:
+    with db.transaction():
+        last = asked
+        for _ in range(1_200):
+            last = journal.add_user(asked.conversation_id, last.id, "and so on")
+        journal.rate(reply(journal, last).id, 1)
+    journal.delete_conversation(asked.conversation_id)
+    assert journal.feedback() == journal.conversations() == []
     assert db.check() == []
 
 
