@@ -64,16 +64,19 @@ class Backups:
         self.folder = self.home / "backups"
 
     def all(self) -> list[Backup]:
-        """Newest first."""
+        """Newest first. Copies "of tomorrow", from when the clock ran ahead, stand behind all others: nobody
+        knows how old they are, and those that were made since are newer."""
+        now = time.time()
         found = [_named(path) for path in self._files()]
-        return sorted((one for one in found if one is not None), key=lambda one: one.made_at, reverse=True)
+        there = [one for one in found if one is not None]
+        return sorted(there, key=lambda one: (one.made_at <= now, one.made_at), reverse=True)
 
     def due(self, db: Database, now: float | None = None) -> bool:
         """True when something is worth a copy and none was made within a day, or ever."""
         now = time.time() if now is None else now
-        made = [one.made_at for one in self.all()]
         # a clock that was set back must not stop the copies: those "of tomorrow" do not count
-        if any(0 <= now - at < DAY for at in made):
+        made = [one.made_at for one in self.all() if one.made_at <= now]
+        if any(now - at < DAY for at in made):
             return False
         if db.row("SELECT 1 WHERE EXISTS (SELECT 1 FROM message) OR EXISTS (SELECT 1 FROM memory)") is None:
             return False

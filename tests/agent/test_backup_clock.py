@@ -12,8 +12,9 @@ import pytest
 
 from agent.backup_clock import BackupClock
 from agent.doctor import Check, examine
-from memory.backups import Backups
+from memory.backups import DAY, Backups, stamp
 from memory.database import open_home
+from memory.restore import open_safely
 from tests.agent.command_line import Attune
 from tests.agent.scripted import ScriptedPolicy, scripted_runtime
 from tests.memory.damaging import fill, kept, pages_of, ruin
@@ -44,6 +45,42 @@ def test_the_first_look_of_a_session_and_then_an_idle_moment_make_one(tmp_path: 
         assert len(Backups(runtime.home).all()) == 2
     finally:
         runtime.close()
+
+
+def test_a_copy_from_when_the_clock_ran_ahead_keeps_no_other_from_being_made(home: Path) -> None:
+    fill(home, "early", 2)
+    db = open_home(home)
+    backups = Backups(home)
+    made = backups.make(db)
+    # the day before yesterday, and much later
+    before = made.path.rename(made.path.with_name(f"attune-{stamp(made.made_at - 2 * DAY)}-0.db"))
+    ahead = made.path.with_name("attune-20990101-000000-000000-0.db")
+    shutil.copy(before, ahead)
+    assert [one.path for one in backups.all()] == [before, ahead]
+    assert backups.due(db)
+    newest = backups.make(db)
+    assert [one.path for one in backups.all()] == [newest.path, before, ahead]
+    assert not backups.due(db)
+    db.close()
+
+
+def test_a_copy_from_when_the_clock_ran_ahead_is_restored_only_without_another(home: Path) -> None:
+    early = fill(home, "early", 3)
+    db = open_home(home)
+    made = Backups(home).make(db).path
+    made.rename(made.with_name("attune-20990101-000000-000000-0.db"))
+    db.close()
+    late = fill(home, "late", 3)
+    db = open_home(home)
+    newest = Backups(home).make(db).path
+    db.close()
+    for there in (early | late, early):
+        (home / "attune.db").write_bytes(b"this is no database" * 3_000)
+        restored, said = open_safely(home)
+        restored.close()
+        assert "the backup of" in said[0]
+        assert kept(home) == there
+        newest.unlink(missing_ok=True)
 
 
 def test_a_turn_goes_on_while_a_copy_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
