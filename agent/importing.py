@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.checked import generation, record
 from agent.export import amounts
 from memory.database import Database
 from memory.documents.records import Document
 from memory.documents.store import DocumentStore, Row
 from memory.errors import AttuneError
 from memory.journal import generation_body
-from memory.records import Conversation, Feedback, Generation, Memory, Message, Recalled, tried
-from memory.text import as_written, message_text, one_line
+from memory.mending import UNKNOWN
+from memory.records import Conversation, Feedback, Memory, Message
+from memory.text import all_as_written, as_written, message_text, one_line
 from memory.validity import fold
 
 SHOWN = 20  # broken lines that are named one by one
 # Lines are taken in this order whatever their order in the file: what others point at comes first.
 ORDER = ("conversation", "message", "memory", "card", "withheld", "unlearned", "document")
+Line = tuple[int, dict[str, Any]]  # its number in the file, and what it says
 
 
 class ImportError_(AttuneError):
@@ -54,24 +57,39 @@ class Imported:
 def import_file(db: Database, path: Path) -> Imported:
     """Read an exported .jsonl file into `db`. Raises ImportError_ when it cannot be read at all."""
     done = Imported()
-    lines: dict[str, list[tuple[int, dict[str, Any]]]] = {kind: [] for kind in ORDER}
+    lines: dict[str, list[Line]] = {kind: [] for kind in ORDER}
     for number, entry in _entries(path, done):
         lines[entry["type"]].append((number, entry))
     if done.broken and not any(lines.values()):
         raise ImportError_(f"{path} is no export of Attune: {done.broken[0]}")
-    events: list[tuple[int, dict[str, Any]]] = []
     takers = TAKERS | {"document": partial(_document, DocumentStore(db))}
     with db.transaction() as connection:
         for kind in ORDER:
-            # parents before their children, memories before what replaced them is pointed at
-            for number, entry in sorted(lines[kind], key=lambda one: one[1].get("created_at") or 0.0):
-                _take(connection, done, number, kind, partial(takers[kind], connection, entry))
-                if kind == "message":
-                    events += [(number, event) for event in entry.get("feedback") or ()]
+            lines[kind] = [
+                (number, entry)
+                for number, entry in _in_order(lines[kind])
+                if _take(connection, done, number, kind, partial(takers[kind], connection, entry))
+            ]
+        events = [(number, one) for number, entry in lines["message"] for one in entry.get("feedback") or ()]
         for number, event in sorted(events, key=lambda one: _seq(one[1])):
             _take(connection, done, number, "rating", partial(_feedback, connection, event))
         _link(connection, lines)
     return done
+
+
+def _in_order(lines: Sequence[Line]) -> list[Line]:
+    """Oldest first, but a message never before its parent, whatever the clock said when it was written."""
+    by_id = {entry["id"]: (number, entry) for number, entry in lines if isinstance(entry.get("id"), str)}
+    ordered: dict[int, Line] = {}
+    for one in sorted(lines, key=lambda one: _moment(one[1])):
+        branch: dict[int, Line] = {}
+        above: Line | None = one
+        while above is not None and above[0] not in ordered and above[0] not in branch:
+            branch[above[0]] = above
+            parent = above[1].get("parent_id")
+            above = by_id.get(parent) if isinstance(parent, str) else None
+        ordered.update(reversed(branch.items()))
+    return list(ordered.values())
 
 
 def _entries(path: Path, done: Imported) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -101,25 +119,27 @@ def _entries(path: Path, done: Imported) -> Iterator[tuple[int, dict[str, Any]]]
 
 def _take(
     connection: sqlite3.Connection, done: Imported, number: int, kind: str, take: Callable[[], bool]
-) -> None:
-    """One thing, or none of it: what fails is undone to a savepoint and named."""
+) -> bool:
+    """One thing, or none of it: what fails is undone to a savepoint and named. True when it is here now."""
     connection.execute("SAVEPOINT one")
     try:
         new = take()
-    except (KeyError, TypeError, ValueError, AttributeError, sqlite3.Error, AttuneError) as wrong:
+    except (KeyError, TypeError, ValueError, ArithmeticError, sqlite3.Error, AttuneError) as wrong:
         connection.execute("ROLLBACK TO one")
+        connection.execute("RELEASE one")
         why = f"{wrong} is missing" if isinstance(wrong, KeyError) else str(wrong)
         done.broken.append(f"line {number}: {why}")
-    else:
-        if new:
-            done.added[kind] = done.added.get(kind, 0) + 1
-        else:
-            done.known += 1
+        return False
     connection.execute("RELEASE one")
+    if new:
+        done.added[kind] = done.added.get(kind, 0) + 1
+    else:
+        done.known += 1
+    return True
 
 
 def _conversation(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
-    one = _record(Conversation, entry)
+    one = record(Conversation, entry)
     return _insert(
         connection, "conversation",
         {
@@ -130,40 +150,46 @@ def _conversation(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool
 
 
 def _message(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
-    one = _record(Message, entry)
+    one = record(Message, entry)
     if one.role == "user":
         message_text(one.content)
+    if not all(isinstance(call.get("name"), str) and "arguments" in call for call in one.tool_calls):
+        raise ValueError("a message with a tool call that names no tool")
+    if not isinstance(entry.get("feedback") or [], list):
+        raise ValueError("its feedback is no list")
     told = entry.get("conversation") or {  # older exports told its title only
         "id": one.conversation_id, "title": str(entry.get("conversation_title") or ""),
         "created_at": one.created_at, "updated_at": one.created_at,
     }  # fmt: skip
     _conversation(connection, told)
-    parent = one.parent_id
-    if parent is not None and not _there(connection, "message", parent):
-        parent = None
+    parent = connection.execute(
+        "SELECT id FROM message WHERE id = ? AND conversation_id = ?", (one.parent_id, one.conversation_id)
+    ).fetchone()
     new = _insert(
         connection, "message",
         {
-            "id": one.id, "conversation_id": one.conversation_id, "parent_id": parent, "role": one.role,
-            "content": as_written(one.content), "created_at": one.created_at,
+            "id": one.id, "conversation_id": one.conversation_id, "parent_id": parent and parent["id"],
+            "role": one.role, "content": as_written(one.content), "created_at": one.created_at,
             "sent": None if one.sent is None else as_written(one.sent),
-            "tool_calls": json.dumps(list(one.tool_calls)), "tool_name": one.tool_name,
+            "tool_calls": json.dumps(all_as_written(one.tool_calls)),
+            "tool_name": None if one.tool_name is None else as_written(one.tool_name),
             "complete": int(one.complete),
         },
     )  # fmt: skip
-    if new and (came := entry.get("generation")) is not None:
-        fixed = {name: tuple(value) if isinstance(value, list) else value for name, value in came.items()}
-        fixed["recalled"] = tuple(Recalled(**shown) for shown in came.get("recalled", ()))
-        made = _record(Generation, {**fixed, "trial": tried(came.get("trial")), "reply_id": one.id})
+    if new and one.role == "assistant":
+        came = entry.get("generation")
+        made = UNKNOWN if came is None else generation(came, one.id)
         row = {"reply_id": one.id, "base": made.base, "adapter": made.adapter, "body": generation_body(made)}
         _insert(connection, "generation", row)
         for shown in made.recalled:
             _insert(connection, "shown", {"reply_id": one.id, "memory_id": shown.memory_id})
+        if came is None:  # as after damage: nothing is learned from it
+            _insert(connection, "withheld", {"reply_id": one.id})
     return new
 
 
 def _feedback(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
-    one = _record(Feedback, entry)
+    one = record(Feedback, entry)
     row = {
         name: getattr(one, name)
         for name in ("id", "reply_id", "kind", "value", "created_at", "why", "text", "other_id", "source")
@@ -172,7 +198,7 @@ def _feedback(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
 
 
 def _memory(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
-    one = _record(Memory, entry)
+    one = record(Memory, entry)
     source = one.source_message_id
     if source is not None and not _there(connection, "message", source):
         source = None
@@ -199,10 +225,10 @@ def _card(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
 
 def _document(store: DocumentStore, _: sqlite3.Connection, entry: dict[str, Any]) -> bool:
     """What is learned under the same path here stays: it may be newer. The vectors follow with a search."""
-    if store.get(Path(entry["path"])) is not None:
+    rows = [record(Row, {"id": 0, "document_id": "", **passage}) for passage in entry["passages"]]
+    one = record(Document, {**entry, "passages": len(rows)})
+    if store.get(Path(one.path)) is not None:
         return False
-    rows = [Row(0, "", **passage) for passage in entry["passages"]]
-    one = _record(Document, {**entry, "passages": len(rows)})
     store.put(one, rows)
     return True
 
@@ -221,16 +247,14 @@ TAKERS: dict[str, Callable[[sqlite3.Connection, dict[str, Any]], bool]] = {
 }
 
 
-def _link(connection: sqlite3.Connection, lines: dict[str, list[tuple[int, dict[str, Any]]]]) -> None:
+def _link(connection: sqlite3.Connection, lines: dict[str, list[Line]]) -> None:
     """What points at rows that may come later in the file: heads, and what replaced a memory."""
-    told = {
-        one["id"]: one for _, entry in lines["message"] if isinstance(one := entry.get("conversation"), dict)
-    }
+    told = {one["id"]: one for _, entry in lines["message"] if (one := entry.get("conversation"))}
     for entry in told.values():
         connection.execute(
             "UPDATE conversation SET head_id = :head WHERE id = :id AND head_id IS NULL"
             " AND EXISTS (SELECT 1 FROM message WHERE id = :head AND conversation_id = :id)",
-            {"head": entry.get("head_id"), "id": entry.get("id")},
+            {"head": as_written(entry.get("head_id") or ""), "id": entry["id"]},
         )
     # an older export, or a head whose own line is broken: the newest message
     connection.execute(
@@ -241,17 +265,8 @@ def _link(connection: sqlite3.Connection, lines: dict[str, list[tuple[int, dict[
         connection.execute(
             "UPDATE memory SET superseded_by = :by WHERE id = :id AND superseded_by IS NULL"
             " AND valid_to IS NOT NULL AND EXISTS (SELECT 1 FROM memory WHERE id = :by)",
-            {"by": entry.get("superseded_by"), "id": entry.get("id")},
+            {"by": as_written(entry.get("superseded_by") or ""), "id": entry["id"]},
         )
-
-
-def _record(kind: type[Any], entry: dict[str, Any]) -> Any:
-    """The fields of `kind` in `entry`; KeyError for one that is missing and has no default."""
-    known = {one.name for one in fields(kind)}
-    try:
-        return kind(**{name: value for name, value in entry.items() if name in known})
-    except TypeError as wrong:
-        raise ValueError(f"a {kind.__name__.casefold()} with fields missing ({wrong})") from wrong
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> bool:
@@ -274,3 +289,9 @@ def _there(connection: sqlite3.Connection, table: str, value: str, key: str = "i
 def _seq(event: Any) -> int:
     seq = event.get("seq") if isinstance(event, dict) else None
     return seq if isinstance(seq, int) else 0
+
+
+def _moment(entry: dict[str, Any]) -> float:
+    """When it was made; 0.0 for what says no time, which is refused in its turn."""
+    at = entry.get("created_at")
+    return at if isinstance(at, int | float) else 0.0

@@ -8,6 +8,9 @@ from memory.damaged_rows import has_table, quoted
 from memory.journal import generation_body
 from memory.records import Generation
 
+# In the place of how a reply came about where that is lost.
+UNKNOWN = Generation("", "unknown", None, (), "", (), (), {})
+
 
 def make_whole(new: sqlite3.Connection) -> None:
     """No row points at one that is lost, and no reply is without its generation.
@@ -62,7 +65,7 @@ def _explain_replies(new: sqlite3.Connection) -> None:
             "SELECT id FROM message WHERE role = 'assistant' AND id NOT IN (SELECT reply_id FROM generation)"
         )
     ]
-    body = generation_body(Generation("", "unknown", None, (), "", (), (), {}))
+    body = generation_body(UNKNOWN)
     columns = "reply_id, base, adapter, body"
     new.executemany(
         f"INSERT INTO generation ({columns}) VALUES (?, 'unknown', NULL, ?)", [(one, body) for one in lost]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,12 @@ from agent.events import ReplyDone
 from agent.export import export
 from agent.importing import ImportError_, import_file
 from agent.runtime import Runtime
+from env.datasets import rows
 from memory.database import open_home
 from memory.facts import Facts
 from memory.journal import Journal
-from tests.agent.scripted import ScriptedPolicy, scripted_runtime
+from memory.withheld import withheld
+from tests.agent.scripted import ScriptedPolicy, call, scripted_runtime
 
 Make = Callable[..., Runtime]
 BOAT = "The blue boat lies in the harbour of Lindau."
@@ -135,6 +139,125 @@ def test_each_line_may_break_alone(lived: Runtime, tmp_path: Path) -> None:
         assert kept["n"] == messages - lost
         assert db.check() == []
         db.close()
+
+
+def entries(runtime: Runtime, folder: Path) -> list[dict[str, Any]]:
+    """The lines of an export."""
+    export(runtime.journal, folder / "all.jsonl")
+    return [json.loads(line) for line in (folder / "all.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def write(folder: Path, lines: list[dict[str, Any]]) -> Path:
+    path = folder / "changed.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "value"),
+    [
+        ("message", "created_at", "2024-01-01"),
+        ("message", "created_at", 10**30),
+        ("message", "id", ["x"]),
+        ("message", "feedback", 5),
+        ("message", "conversation", {"title": "x"}),
+        ("message", "conversation", "x"),
+        ("message", "tool_calls", [{}]),
+        ("message", "generation", "oops"),
+        ("message", "generation.messages", "oops"),
+        ("message", "generation.messages", [{"role": "user"}]),
+        ("message", "generation.recalled", [{}]),
+        ("message", "generation.passages", [{"ids": 5}]),
+        ("message", "generation.trial", 5),
+        ("memory", "id", ["x"]),
+        ("memory", "created_at", "yesterday"),
+        ("memory", "valid_from", {}),
+        ("card", "created_at", []),
+        ("document", "passages", {"text": "x"}),
+        ("document", "learned_at", None),
+    ],
+)
+def test_a_line_with_a_field_of_another_type_is_named_and_left_out(
+    lived: Runtime, tmp_path: Path, kind: str, place: str, value: object
+) -> None:
+    lines = entries(lived, tmp_path)
+    last = [one for one in lines if one["type"] == kind and one.get("role") in (None, "assistant")][-1]
+    *above, name = place.split(".")
+    (last[above[0]] if above else last)[name] = value
+    runtime = scripted_runtime(tmp_path / "other", ScriptedPolicy("x"))
+    done = import_file(runtime.db, write(tmp_path, lines))
+    assert len(done.broken) == 1
+    assert done.broken[0].startswith(f"line {lines.index(last) + 1}: ")
+    counts = Counter(one["type"] for one in lines) - Counter([kind])
+    assert {one: done.added.get(one, 0) for one in counts} == counts
+    assert runtime.db.check() == []
+    assert all(reply.prompt.messages for reply in rows(runtime.journal)[0])
+    export(runtime.journal, tmp_path / "again.md")
+    runtime.close()
+
+
+def test_a_reply_without_its_generation_is_taken_and_teaches_nothing(lived: Runtime, tmp_path: Path) -> None:
+    lines = entries(lived, tmp_path)
+    one, two = [line for line in lines if line.get("generation")][:2]
+    one["generation"] = None
+    del two["generation"]
+    db = open_home(tmp_path / "other")
+    assert import_file(db, write(tmp_path, lines)).broken == []
+    journal = Journal(db)
+    assert journal.generation(one["id"]).base == journal.generation(two["id"]).base == "unknown"
+    assert withheld(db) == {one["id"], two["id"]}
+    assert len(journal.ledger()) == len(lived.journal.ledger()) - 2
+    assert db.check() == []
+    db.close()
+
+
+def test_a_clock_that_went_back_cuts_no_branch(lived: Runtime, tmp_path: Path) -> None:
+    lines = entries(lived, tmp_path)
+    messages = [line for line in lines if line["type"] == "message"]
+    for number, line in enumerate(messages):
+        line["created_at"] -= 1_000 * number
+    db = open_home(tmp_path / "other")
+    assert import_file(db, write(tmp_path, lines[::-1])).broken == []
+    journal = Journal(db)
+    assert {one["id"]: one["parent_id"] for one in messages} == {
+        one.id: one.parent_id for talk in journal.conversations() for one in journal.messages(talk.id)
+    }
+    db.close()
+
+
+def test_messages_that_are_each_others_parents_start_branches(lived: Runtime, tmp_path: Path) -> None:
+    lines = entries(lived, tmp_path)
+    first, second = [line for line in lines if line["type"] == "message"][:2]
+    first["parent_id"] = second["id"]
+    db = open_home(tmp_path / "other")
+    assert import_file(db, write(tmp_path, lines)).broken == []
+    parents = [Journal(db).message(one["id"]).parent_id for one in (first, second)]
+    assert parents == [second["id"], None]
+    db.close()
+
+
+def test_half_a_character_in_a_tool_call_stops_neither_turn_nor_export(
+    make_runtime: Make, tmp_path: Path
+) -> None:
+    def rendered(messages: list[dict[str, Any]]) -> str:
+        json.dumps(messages, ensure_ascii=False).encode()  # as a tokenizer wants it
+        return "Saved."
+
+    runtime = make_runtime(call("remember", text="I like tea \ud83d"), rendered)
+    *_, done = (one for one in runtime.loop.turn("I like tea.") if isinstance(one, ReplyDone))
+    assert done.message.content == "Saved."
+    old = json.dumps([{"name": "remember", "arguments": {"text": "I like tea \ud83d"}}])
+    with runtime.db.transaction() as connection:  # as older homes hold it
+        connection.execute("UPDATE message SET tool_calls = ? WHERE tool_calls <> '[]'", (old,))
+        connection.execute("UPDATE generation SET body = replace(body, 'personal', '\\ud83d')")
+    lines = entries(runtime, tmp_path)
+    export(runtime.journal, tmp_path / "all.md")
+    assert "remember" in (tmp_path / "all.md").read_text(encoding="utf-8")
+    db = open_home(tmp_path / "other")
+    assert import_file(db, write(tmp_path, lines)).broken == []
+    [one] = [one for one in Journal(db).replies_of(done.message.conversation_id) if one.tool_calls]
+    assert one.tool_calls[0]["arguments"] == {"text": "I like tea \ufffd"}
+    db.close()
 
 
 def test_what_is_no_export_is_a_sentence(tmp_path: Path) -> None:
