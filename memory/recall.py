@@ -53,7 +53,7 @@ class Recall:
         asked_at = time.time() if now is None else now
         question = Question(Asked.of(text), windows(text, asked_at), asked_at)
         near = self._step.query(text, max(NEAR, 4 * k))
-        by_word = self.full_text.matching(question.asked.words, max(BY_WORD, 4 * k))
+        by_word = self.full_text.matching(question.asked.sought, max(BY_WORD, 4 * k))
         chosen = candidates(near, by_word, max(CLOSER, 4 * k))
         found: list[tuple[float, Recalled]] = []
         enough = FLOOR

@@ -30,15 +30,30 @@ SENTENCE = re.compile(r"[^.!?]+[.!?]*")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question: all of its words, and those that say what it is about, each folded."""
+    """A question: all of its words, and those that say what it is about, each folded.
+
+    `sought` are the latter for SQLite's full text, which folds by itself, and otherwise than Python: to it
+    "strasse" is not "straße".
+    """
 
     all: frozenset[str]
     words: frozenset[str]
+    sought: frozenset[str]
 
     @classmethod
     def of(cls, text: str) -> Asked:
-        found = frozenset(WORD.findall(text.casefold()))
-        return cls(found, found - ASKING)
+        found = frozenset(folded(text))
+        sought = {
+            word.lower(): word.lower() if word.isascii() else word  # "Tea" and "tea" count once
+            for word in WORD.findall(text)
+            if word.casefold() not in ASKING
+        }
+        return cls(found, found - ASKING, frozenset(sought.values()))
+
+
+def folded(text: str) -> list[str]:
+    """The words of a text for comparison. Found before they are folded, which would split "İzmir"."""
+    return [word.casefold() for word in WORD.findall(text)]
 
 
 def coverage(asked: Asked, text: str) -> float:
@@ -62,12 +77,12 @@ def names(asked: Asked, text: str) -> bool:
 
 def said_by(asked: Asked, speaker: str | None) -> bool:
     """Whether the question names who said it; of a name with several words one is enough."""
-    return speaker is not None and not asked.all.isdisjoint(WORD.findall(speaker.casefold()))
+    return speaker is not None and not asked.all.isdisjoint(folded(speaker))
 
 
 def content(text: str) -> list[str]:
     """The words that carry what a text says, folded."""
-    return [word for word in WORD.findall(text.casefold()) if word not in ASKING]
+    return [word for word in folded(text) if word not in ASKING]
 
 
 def asks(text: str) -> float:

@@ -26,7 +26,7 @@ from memory.recall import QUERY_CHARACTERS
 from memory.records import Passage
 from memory.text import as_written
 from memory.vector_index import VectorIndex
-from memory.words import ASKING, WORD
+from memory.words import WORD, Asked
 
 AROUND = WORDS = BESIDE = 0.5
 FLOOR = 0.36  # as for memories: most talk about something else stays below it
@@ -85,11 +85,10 @@ class PassageSearch:
 
     def _coverage(self, text: str, total: int) -> dict[int, float]:
         """Passage id -> share of the question's words that it holds, each word by its idf."""
-        asked = {word for word in WORD.findall(text.casefold()) if word not in ASKING}
         not_mine = self.store.of_others()
         weights = 0.0
         held: dict[int, float] = {}
-        for word in sorted(asked):
+        for word in sorted(Asked.of(text).sought):
             ids = [one for one in self.store.holding(word) if one not in not_mine]
             idf = math.log(1 + max(total - len(ids) + 0.5, 0.0) / (len(ids) + 0.5))
             weights += idf

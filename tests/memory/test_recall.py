@@ -95,6 +95,35 @@ def test_results_explain_their_score(real: Recall) -> None:
     assert found.score == pytest.approx(sum(found.parts.values()), abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("fact", "asked"),
+    [
+        ("The Hauptstraße is closed.", "hauptstraße"),
+        ("The Hauptstraße is closed.", "What of the Hauptstraße?"),
+        ("My aunt lives in İzmir.", "Who is in İzmir?"),
+        ("My aunt lives in İzmir.", "izmir"),
+        ("I had tea in ΑΘΗΝΑΣ.", "αθηνας"),
+    ],
+)
+def test_words_that_python_folds_otherwise_than_full_text_are_found_by_it(
+    recall: Recall, fact: str, asked: str
+) -> None:
+    recall.remember("I like bread.")
+    recall.remember(fact)
+    [found] = recall.search(asked, k=1, floor=False)
+    assert (found.text, found.ranks["full text"]) == (fact, 1)
+
+
+def test_a_word_that_is_asked_for_twice_counts_once(recall: Recall) -> None:
+    for text in ("I drink tea.", "Bread is dear."):
+        recall.remember(text)
+    once, twice = (
+        recall.search(question, floor=False, now=0.0) for question in ("tea or bread", "Tea, tea or bread")
+    )
+    words = [sorted((one.text, one.parts["words"]) for one in found) for found in (once, twice)]
+    assert words[0] == words[1]
+
+
 def test_deleting_the_index_loses_nothing(real: Recall, home: Path) -> None:
     questions = ("what is my dog called?", "tea", "my family")
     before = [[(one.memory_id, one.parts) for one in real.search(question)] for question in questions]

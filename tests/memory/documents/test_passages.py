@@ -71,6 +71,16 @@ def test_headings_are_searched_too(story: Documents) -> None:
     assert "Bread" in " ".join(one.text for one in story.passages.search("kitchen bread"))
 
 
+@pytest.mark.parametrize("asked", ["Where is the Hauptstraße?", "Who is in İzmir?"])
+def test_words_that_python_folds_otherwise_than_full_text_are_found(
+    documents: Documents, tmp_path: Path, asked: str
+) -> None:
+    (tmp_path / "odd.md").write_text("The Hauptstraße is closed. My aunt is in İzmir.", encoding="utf-8")
+    documents.learn([tmp_path / "odd.md"])
+    [found] = documents.passages.search(asked)
+    assert found.parts["words"] > 0.0
+
+
 def test_a_lost_index_is_made_again(story: Documents, home: Path) -> None:
     before = story.passages.search("Who repaired the engine?")
     shutil.rmtree(home / "index")
