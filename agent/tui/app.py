@@ -95,6 +95,12 @@ class AttuneApp(App[None]):
     def _warm(self) -> None:
         self._in_background(lambda: self.runtime.warm(self._progress))
 
+    def warm_again(self) -> None:
+        """Try a load that failed anew; nothing while one is under way."""
+        if self.loading_model is None:
+            self.loading_model = (0.0, "starting")
+            self._warm()
+
     def load_model(self, name: str | None) -> None:
         """Another base model; the present one speaks until it is there."""
         self.loading_model = (0.0, f"loading {name or 'sprout'}")
@@ -126,6 +132,8 @@ class AttuneApp(App[None]):
         self.loading_model = None
         if wrong:
             self.chat.say(wrong, "bad")
+            if not self.chat.warmed:
+                await self.chat.talking.stop()  # sent again, what waits starts another load
         if not wrong or self.chat.warmed:
             await self.chat.now_ready()
         self.look_again()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agent.tui.branches import fork, leaf
 from agent.tui.plain import editable
 from agent.tui.screens.dialogs import TextDialog
+from agent.tui.speaking import SPOKEN
 from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.turn import Asked, UserTurn
 
@@ -40,7 +41,7 @@ class Asking:
         elif isinstance(view, UserTurn):
             self.beside(lambda: self._edit_turn(view))
         elif view.reply_id is None:
-            chat.say("The reply is still being spoken.")
+            chat.say(SPOKEN)
         else:
             await self._of_reply(view, view.reply_id, what, asked.amount)
 
@@ -82,11 +83,12 @@ class Asking:
 
     def _busy(self) -> bool:
         chat = self.chat
-        if chat.speaking is not None:
-            chat.say("A reply is being spoken; stop it with Esc first.")
+        if chat.talking.in_the_way:
+            chat.say(chat.talking.in_the_way)
         elif not chat.warmed:
+            chat.app.warm_again()  # type: ignore[attr-defined]
             chat.say("The model is still loading.")
-        return chat.speaking is not None or not chat.warmed
+        return chat.talking.busy or not chat.warmed
 
     async def regenerate(self, view: ReplyView) -> None:
         """Another reply in the place of `view`, which stays as its sibling."""
@@ -123,8 +125,8 @@ class Asking:
         chat = self.chat
         if view.message is None or view.place[1] < 2 or chat.conversation_id is None:
             return
-        if chat.speaking is not None:
-            chat.say("A reply is being spoken; stop it with Esc first.")
+        if chat.talking.in_the_way:
+            chat.say(chat.talking.in_the_way)
             return
         journal, index = chat.runtime.journal, view.place[0] - 1 + amount
         siblings = await asyncio.to_thread(fork, journal, view.message)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from agent.commands import CommandContext, CommandResult, run
 from agent.tui.choosing import FIRST
 from agent.tui.plain import bar
+from agent.tui.speaking import SPOKEN
 from agent.tui.widgets.reply import ReplyView
 from memory.errors import AttuneError
 
 if TYPE_CHECKING:
     from agent.tui.screens.chat import ChatScreen
 
-# Which reply is meant is open while there are two.
+# Which reply is meant is open while there are two, or while one is still being spoken.
 ON_A_REPLY = {"/why", "/good", "/bad", "/edit", "/regenerate", "/pick", "/copy"}
 LONG = {"/learn"}
 SCREENS = {"sessions", "memory", "policy", "card", "help"}
@@ -50,8 +51,10 @@ class Following:
 
     async def _carry_out(self, line: str) -> None:
         chat = self.chat
-        if chat.transcript.pair is not None and line.split()[0] in ON_A_REPLY:
+        if _on_a_reply(line) and chat.transcript.pair is not None:
             raise AttuneError(FIRST)
+        if _on_a_reply(line) and chat.speaking is not None:
+            raise AttuneError(SPOKEN)
         view = chat.transcript.newest
         before = await chat.rating.snapshot(view.reply_id) if view and view.reply_id else None
         here, focused = chat.conversation_id, view.reply_id if view else None
@@ -113,3 +116,8 @@ class Following:
             await chat.asking.regenerate(view)
         if result.text:
             chat.say(result.text)
+
+
+def _on_a_reply(line: str) -> bool:
+    words = line.casefold().split()
+    return words[0] in ON_A_REPLY or words[:2] == ["/forget", "rating"]

@@ -29,6 +29,8 @@ from agent.tui.widgets.turn import UserTurn
 from memory.journal import Journal
 from memory.records import Message
 
+SPOKEN = "The reply is still being spoken."
+
 
 class Speaking:
     """One turn on the screen. `conversation_id` and `head_id` grow known as the turn is journalled."""

@@ -57,6 +57,13 @@ class Talking:
         """A turn runs or waits."""
         return self.speaking is not None or bool(self.waiting)
 
+    @property
+    def in_the_way(self) -> str:
+        """Why the screen cannot show other messages now, in a sentence; empty when it can."""
+        if self.speaking is not None:
+            return "A reply is being spoken; stop it with Esc first."
+        return "A message waits to be said; Esc takes it back." if self.waiting else ""
+
     # --- beginning ------------------------------------------------------------------------------
 
     async def send(self, text: str) -> None:
@@ -68,8 +75,10 @@ class Talking:
         await self.next()
 
     async def next(self) -> None:
-        """Say what has waited longest, if the model is free."""
+        """Say what has waited longest, if the model is free; one that could not be loaded is tried again."""
         chat = self.chat
+        if self.waiting and not chat.warmed:
+            chat.app.warm_again()  # type: ignore[attr-defined]
         if self.speaking is not None or not chat.warmed or not self.waiting:
             return
         await chat.choosing.leave()
@@ -147,7 +156,9 @@ class Talking:
             if speaking.failed and speaking.turn is not None and speaking.turn.message is None:
                 self._give_back([speaking.turn.text])
             if speaking.failed and speaking.head_id is None and chat.head_id is not None:
-                await chat.reload()  # another reply was wanted and did not come: the old one is back
+                # Another reply was wanted and did not come: the old one is back, and nothing else is drawn.
+                await self.stop()
+                await chat.reload()
                 chat.say(speaking.failed, "bad")
         except NotFound:
             chat.conversation_id = chat.head_id = None
@@ -159,12 +170,8 @@ class Talking:
 
     # --- stopping -------------------------------------------------------------------------------
 
-    def cancel(self) -> None:
-        """Stop what is being spoken; it is kept as far as it came."""
-        self._cancel.set()
-
     async def stop(self) -> None:
-        """Stop what is being spoken, and take back what still waits."""
+        """Stop what is being spoken, which is kept as far as it came, and take back what still waits."""
         self._cancel.set()
         waiting, self.waiting = list(self.waiting), deque()
         for view, _ in waiting:

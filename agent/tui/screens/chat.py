@@ -21,7 +21,7 @@ from agent.tui.edge import caught
 from agent.tui.following import Following
 from agent.tui.plain import one_line
 from agent.tui.rating import Rating
-from agent.tui.speaking import Speaking
+from agent.tui.speaking import SPOKEN, Speaking
 from agent.tui.talking import Talking
 from agent.tui.widgets.lines import NoticeLine
 from agent.tui.widgets.pair import Choose
@@ -104,8 +104,8 @@ class ChatScreen(Screen[None]):
     # --- conversations --------------------------------------------------------------------------
 
     async def action_new(self) -> None:
+        await self.talking.stop()  # what waits was meant for this conversation
         if self.speaking is not None:
-            self.talking.cancel()
             self.say("The reply is being stopped; press Ctrl+N again.")
             return
         await self._afresh()
@@ -120,10 +120,11 @@ class ChatScreen(Screen[None]):
         self.prompt.focus()
 
     async def open_conversation(self, conversation_id: str) -> None:
-        """Show a conversation at the place where it was left."""
-        if self.speaking is not None:
-            raise AttuneError("A reply is being spoken; stop it with Esc first.")
+        """Show a conversation at the place where it was left; what waits returns to the prompt."""
         conversation = await asyncio.to_thread(self.runtime.journal.conversation, conversation_id)
+        if self.speaking is not None:
+            raise AttuneError(self.talking.in_the_way)
+        await self.talking.stop()
         self.conversation_id, self.head_id = conversation.id, conversation.head_id
         self.newest_messages = MOUNTED
         await self.reload()
@@ -155,7 +156,9 @@ class ChatScreen(Screen[None]):
 
     @on(Earlier.Wanted)
     async def _earlier(self) -> None:
-        if self.speaking is None:
+        if self.talking.in_the_way:
+            self.say(self.talking.in_the_way)
+        else:
             self.newest_messages *= 3
             await self.caught(self.reload())
 
@@ -246,6 +249,8 @@ class ChatScreen(Screen[None]):
         newest = self.transcript.newest
         if self.transcript.pair is not None:
             self.say(FIRST)
+        elif self.speaking is not None:
+            self.say(SPOKEN)  # the newest is not the one that is meant
         elif newest is None:
             self.say("There is no reply yet.")
         else:
