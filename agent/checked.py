@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from memory.records import Generation, Passage, Recalled, tried
 
 
-def record(kind: type[Any], entry: Any) -> Any:
+def record(kind: Any, entry: Any) -> Any:
     """The fields of the dataclass `kind` in `entry`, lists as tuples; what it does not know is left out."""
     name = kind.__name__.casefold()
     if not isinstance(entry, dict):
@@ -51,7 +51,7 @@ def _list(entry: dict[str, Any], name: str) -> list[Any]:
 
 
 @cache
-def _types(kind: type[Any]) -> dict[str, Any]:
+def _types(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
