@@ -61,7 +61,7 @@ check: lint types contracts test ## all of the above, as .ci/run does
 sprout: $(INSTALLED) ## train the embedded model anew (hours on two cores)
 	$(BIN)/python -m policies.seed.train $(ARGS)
 
-bench: $(INSTALLED) ## measure everything that docs/figures.md has (ARGS=--quick for a short run)
+bench: $(INSTALLED) ## run five of the benches: sprout, learning, serving, crash, start (ARGS=--quick for a short run)
 	$(BIN)/attune bench sprout --json $(ARGS)
 	$(BIN)/attune bench learning --json $(ARGS)
 	$(BIN)/attune bench serving --json $(ARGS)

@@ -21,7 +21,8 @@ log = logging.getLogger("attune.clock")
 
 @dataclass(frozen=True, slots=True)
 class LearningStatus:
-    """The status line. `progress` is 0..1 while an update runs, else None; tokens are of the last turn."""
+    """The status line. `progress` is 0..1 while an update runs, else None; tokens are of the last turn;
+    `updates` says whether one starts by itself."""
 
     model: str
     adapter: str | None
@@ -32,6 +33,7 @@ class LearningStatus:
     progress: float | None
     stage: str
     ready: bool
+    updates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ class LearningClock:
             progress=fraction if self.updating else None,
             stage=stage if self.updating else "",
             ready=runtime.ready,
+            updates=runtime.settings.updates,
         )
 
     def _ending(self, job: UpdateJob) -> UpdateNews:

@@ -37,9 +37,14 @@ def root(
     model: Model = None,
 ) -> None:
     """Forget a rating, a conversation or a memory; alone, say which adapters still know it."""
-    if context.invoked_subcommand is not None:
+    named = context.invoked_subcommand
+    if named is not None:
+        if everything or purge:
+            alone = "--everything" if everything else "--purge"
+            raise AttuneError(f"Nothing was forgotten: `attune forget {alone}` takes no `{named}` beside it.")
         # what stands before the name of the command holds for it as well
         context.obj = opened(context, home, model)
+        context.default_map = {named: {"retrain": retrain, "as_json": as_json, "yes": yes}}
         return
     from agent import forget
 

@@ -128,8 +128,10 @@ def test_on_a_terminal_it_asks_first(
     assert ("Nothing was forgotten." in asked.err) == (left == 3)
     monkeypatch.setattr(sys, "stdin", Terminal(""))
     assert main(["forget", "rating", kept.replies[1], "--yes"]) == 0
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    assert main(["forget", "--yes", "rating", kept.replies[2]]) == 0
     with closing(open_home(kept.path)) as db:
-        assert len(Journal(db).signals()) == left - 1
+        assert len(Journal(db).signals()) == left - 2
 
 
 def test_purging_and_deleting(run: Attune, kept: Home) -> None:
@@ -153,6 +155,23 @@ def test_a_retraining_that_cannot_be_done_leaves_the_base_speaking(run: Attune, 
     assert (done.json["active"], done.json["active_marked"]) == (None, False)
     with kept.registry() as registry:
         assert "without what was forgotten" in registry.activations()[-1]["reason"]
+
+
+@pytest.mark.parametrize("before", [("--retrain", "--json"), ("--yes", "--retrain")], ids=" ".join)
+def test_what_stands_before_the_name_holds_for_it(run: Attune, kept: Home, before: tuple[str, ...]) -> None:
+    for reply in kept.replies[:2]:
+        run("forget", "rating", reply)
+    done = run("forget", *before, "rating", kept.replies[2])
+    assert "Nothing has been rated yet" in sentence(done), "it was to be trained again"
+    assert ("--json" in before) == done.out.startswith("{")
+
+
+@pytest.mark.parametrize("alone", ["--everything", "--purge"])
+def test_what_forgets_more_than_one_thing_stands_alone(run: Attune, kept: Home, alone: str) -> None:
+    refused = run("forget", alone, "--yes", "rating", kept.replies[0])
+    assert f"`attune forget {alone}` takes no `rating` beside it" in sentence(refused)
+    with closing(open_home(kept.path)) as db:
+        assert len(Journal(db).signals()) == 3
 
 
 def test_doctor_says_what_to_do_about_a_marked_adapter(kept: Home) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ IDLE, BUSY = 20.0, 19.9
 
 
 def open_runtime(tmp_path: Path) -> Runtime:
-    """With the learning settings that everybody starts with; greedy, for replies that are the same each run."""
+    """With the learning settings that everybody starts with; greedy, so that no run differs from another."""
     return Runtime.open(
         tmp_path / "home", model=str(tmp_path / "tiny"), memory=False, max_new_tokens=8, temperature=0.0
     )
@@ -92,3 +93,11 @@ def test_eight_signals_start_one_update_and_its_verdict_is_shown(tmp_path: Path)
         assert again.learning_status().ratings_until_update == 7
     finally:
         again.close()
+
+
+def test_updates_that_are_off_are_said_and_do_not_start(make_runtime: Callable[..., Runtime]) -> None:
+    runtime = make_runtime("Hello.", update_after=1, updates=False)
+    runtime.rate(speak(runtime, "Hi.").message.id, 1)
+    status = runtime.learning_status()
+    assert (status.ratings_until_update, status.updates) == (0, False)
+    assert not runtime.maybe_update(1000)

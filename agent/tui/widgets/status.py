@@ -25,6 +25,8 @@ def status_text(status: LearningStatus, width: int, loading: tuple[float, str] |
             f"learning {bar(status.progress)} {status.progress:.0%}",
             one_line(clean(status.stage), 28),
         ]
+    elif not status.updates:
+        learning = ["updates off (/train)"]
     elif status.ratings_until_update > 0:
         learning = [f"{count(status.ratings_until_update, 'rating')} until the next update"]
     else:

@@ -56,6 +56,9 @@ STATUS = LearningStatus("sprout", "v3", "promoted", 412, 1024, 3, None, "", True
         ({}, ["sprout", "v3", "412/1,024 tokens", "3 ratings until the next update"]),
         ({"ratings_until_update": 1}, ["1 rating until the next update"]),
         ({"ratings_until_update": 0}, ["update due when idle"]),
+        ({"updates": False}, ["updates off (/train)"]),
+        ({"updates": False, "ratings_until_update": 0}, ["updates off (/train)"]),
+        ({"updates": False, "progress": 0.4}, ["learning", "40%"]),
         ({"adapter": None}, ["base"]),
         ({"adapter_status": "provisional"}, ["v3 (provisional)"]),
         (
