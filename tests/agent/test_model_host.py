@@ -212,7 +212,7 @@ def test_where_a_swap_leaves_the_base_speaking_that_is_known_here(
     dora = make_adapter(tmp_path / "dora", Path(spec.path), use_dora=True)
     deep = make_adapter(tmp_path / "deep", make_model(tmp_path / "other", num_hidden_layers=3))
     remote.swap("v1", str(dora))
-    with pytest.raises(AdapterError, match="did not load|does not fit"):
+    with pytest.raises(AdapterError, match=r"did not load|does not fit"):
         remote.swap("v2", str(deep))
     last = list(remote.stream(HELLO, GREEDY))[-1]
     assert isinstance(last, Generated)
