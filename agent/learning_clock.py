@@ -151,8 +151,8 @@ class LearningClock:
             decided, why = picked.decided, f"{picked.wins} of {picked.picks} blind picks went to it"
         if decided == "worse":
             text = f"{adapter.version} was rolled back by itself: {why}."
-            runtime.rollback(text)
-            runtime.registry.set_status(adapter.version, "rejected", _watched(adapter, text, seen))
+            if not runtime.take_off(adapter, text, "rejected", _watched(adapter, text, seen)):
+                return
             news = UpdateNews("rolled_back", text)
         else:
             text = f"{adapter.version} has proven itself and is promoted: {why}."
@@ -163,7 +163,7 @@ class LearningClock:
             self._news.append(news)
 
     def _set_aside(self, adapter: Adapter) -> bool:
-        """Let the base speak where all that `adapter` learned from has faded; True when it does now.
+        """Let the base speak where all that `adapter` learned from has faded; True when it did that.
 
         Once for each adapter: an owner who lets it speak again has the last word.
         """
@@ -176,8 +176,10 @@ class LearningClock:
             f"{adapter.version} was set aside: your taste has changed since the replies that it learned "
             "from, so the base speaks until the next update."
         )
-        runtime.use(None, text)
-        runtime.registry.set_status(adapter.version, adapter.status, {**adapter.report, SET_ASIDE: text})
+        if not runtime.take_off(
+            adapter, text, adapter.status, {**adapter.report, SET_ASIDE: text}, to_base=True
+        ):
+            return False
         log.info("%s", text)
         with self._lock:
             self._news.append(UpdateNews("rolled_back", text))

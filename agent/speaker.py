@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.config import Settings
 from memory.errors import AttuneError
-from memory.records import Adapter
+from memory.records import Adapter, AdapterStatus
 from memory.restore import open_safely
-from policies.adapters import AdapterError, AdapterRegistry
+from policies.adapters import AdapterError, AdapterRegistry, Overtaken
 
 if TYPE_CHECKING:
     from policies.base_models import BaseSpec
@@ -141,6 +141,29 @@ class Speaker:
         """Go back to what was active before; returns what is active now (None is the base)."""
         self.registry.rollback(self.base_sha256, reason)
         return self._activated()
+
+    def take_off(
+        self,
+        adapter: Adapter,
+        reason: str,
+        status: AdapterStatus,
+        report: Mapping[str, Any],
+        to_base: bool = False,
+    ) -> bool:
+        """Go back from `adapter` to what spoke before (or to the base), and record what became of it, both or
+        neither. False where it does not speak any more: then it is not this one that has to go."""
+        base = self.base_sha256
+        try:
+            with self.db.transaction():
+                if to_base:
+                    self.registry.activate(None, reason, base, expected=adapter.version)
+                else:
+                    self.registry.rollback(base, reason, expected=adapter.version)
+                self.registry.set_status(adapter.version, status, report)
+        except Overtaken:
+            return False
+        self._activated()
+        return True
 
     def _activated(self) -> str | None:
         self._refused = self._failed = None

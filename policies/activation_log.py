@@ -6,8 +6,16 @@ import time
 from typing import Any
 
 from memory.database import Database
+from policies.adapter_files import AdapterError
 
 Stack = list[int | None]
+
+
+class Overtaken(AdapterError):
+    """What was to be taken off does not speak any more."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"{version} does not speak any more; nothing was changed.")
 
 
 class ActivationLog:
@@ -55,6 +63,11 @@ class ActivationLog:
             elif stack[-1] != row["number"]:
                 stack.append(row["number"])
         return stack
+
+    def expect(self, version: str | None, base_sha256: str | None = None) -> None:
+        """Raise Overtaken where `version` is not what speaks; None expects nothing."""
+        if version is not None and self.stack(base_sha256)[-1] != int(version[1:]):
+            raise Overtaken(version)
 
     def speaking(self) -> set[int]:
         """The numbers that speak, each on the base that it was chosen for."""

@@ -20,12 +20,12 @@ from memory import lineage
 from memory.database import Database
 from memory.records import Adapter, AdapterStatus
 from policies import weights_file
-from policies.activation_log import ActivationLog
+from policies.activation_log import ActivationLog, Overtaken
 from policies.adapter_files import CONFIG, WEIGHTS, AdapterError, check_folder
 from policies.adapter_schema import MIGRATIONS
 from policies.adapter_shelf import VERSION, AdapterShelf
 
-__all__ = ["AdapterError", "AdapterRegistry"]
+__all__ = ["AdapterError", "AdapterRegistry", "Overtaken"]
 
 STATUSES = ("candidate", "promoted", "provisional", "rejected")
 # the registry has a method `list`, which would shadow the type inside the class
@@ -148,26 +148,32 @@ class AdapterRegistry:
             return None
         return adapter
 
-    def activate(self, version: str | None, reason: str, base_sha256: str | None = None) -> Adapter | None:
-        """Let `version` speak from now on (None: the base) and log why. Raises AdapterError if unsound."""
-        adapter = None
+    def activate(
+        self, version: str | None, reason: str, base_sha256: str | None = None, expected: str | None = None
+    ) -> Adapter | None:
+        """Let `version` speak from now on (None: the base) and log why. Raises AdapterError if unsound, and
+        Overtaken where another adapter than `expected` speaks by now."""
         if version is not None:
-            adapter = self.get(version)
             self.verify(version, base_sha256)
-            base_sha256 = adapter.base_sha256
-        self._log.append("activate", version, base_sha256, reason)
-        return None if adapter is None else self.get(adapter.version)
+            base_sha256 = self.get(version).base_sha256
+        with self._db.transaction():
+            self._log.expect(expected, base_sha256)
+            self._log.append("activate", version, base_sha256, reason)
+        return None if version is None else self.get(version)
 
-    def rollback(self, base_sha256: str | None = None, reason: str = "rolled back") -> Adapter | None:
+    def rollback(
+        self, base_sha256: str | None = None, reason: str = "rolled back", expected: str | None = None
+    ) -> Adapter | None:
         """Back to what spoke before (None: the base), past versions whose files are no longer sound and
         past marked ones: what the owner had forgotten does not come back by itself.
 
-        Without `base_sha256`, the base of the last adapter that spoke is meant.
+        Without `base_sha256`, the base of the last adapter that spoke is meant. `expected` as in `activate`.
         """
         with self._db.transaction():
             if base_sha256 is None:
                 spoke = [number for number in self._log.stack() if number is not None]
                 base_sha256 = self._log.base_of(spoke[-1]) if spoke else None
+            self._log.expect(expected, base_sha256)
             stack = self._log.stack(base_sha256)
             if len(stack) < 2:
                 raise AdapterError("There is nothing to roll back to: the base model speaks already.")

@@ -12,7 +12,7 @@ import pytest
 from memory.database import Database
 from policies import weights_file
 from policies.adapter_files import CONFIG, WEIGHTS, check_folder, max_abs_b
-from policies.adapters import AdapterError, AdapterRegistry
+from policies.adapters import AdapterError, AdapterRegistry, Overtaken
 from tests.policies.tiny_models import make_adapter, meta, shared_model
 
 
@@ -69,6 +69,23 @@ def test_rolling_back_goes_one_step_each_time(registry: AdapterRegistry, trained
         registry.rollback()
     registry.activate("v3", "again")
     assert registry.rollback() is None
+
+
+def test_what_is_to_go_goes_only_while_it_speaks(registry: AdapterRegistry, trained: Path) -> None:
+    for version in ("v1", "v2", "v3"):
+        registry.add(trained, meta())
+        registry.activate(version, "test")
+    base = meta()["base_sha256"]
+    with pytest.raises(Overtaken, match="v2 does not speak any more; nothing was changed"):
+        registry.rollback(base, expected="v2")
+    with pytest.raises(Overtaken):
+        registry.activate(None, "test", base, expected="v2")
+    assert [entry["version"] for entry in registry.activations()] == ["v1", "v2", "v3"]
+    back = registry.rollback(base, expected="v3")
+    assert back is not None
+    assert back.version == "v2"
+    assert registry.activate(None, "test", base, expected="v2") is None
+    assert registry.active() is None
 
 
 def test_rolling_back_from_the_base_returns_to_the_adapter(registry: AdapterRegistry, trained: Path) -> None:
