@@ -121,6 +121,28 @@ def finish(db: Database, home: Path) -> list[str]:
     return left
 
 
+def clear_workshop(home: Path) -> None:
+    """Overwrite and delete what an update that was killed left in `training`: rows of the ledger, and an
+    adapter that learned from them. As far as it can be done, and not while an update runs: that one does it
+    itself."""
+    if not (home / "training").is_dir():
+        return
+    try:
+        with (home / LOCK).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sweep(home / "training")
+    except OSError:  # BlockingIOError among them
+        return
+
+
+def sweep(path: Path) -> None:
+    """As `folder`, as far as it can be done: what cannot be overwritten is deleted all the same."""
+    try:
+        folder(path)
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def everything(home: Path) -> list[Path]:
     """Delete all state of a home; what was deleted. Close its Database first; other files stay.
 
@@ -217,15 +239,10 @@ def _clear_files(db: Database, memories: Sequence[Memory]) -> None:
     _scrub(db)
     with writing(home):
         oblivion.blot_files(home, memories)
-        with (home / LOCK).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return  # an update sweeps its own workshop
-            folder(home / "training")
 
 
 def _scrub(db: Database) -> None:
+    clear_workshop(db.path.parent)
     if db.scrub() and unfinished(db):
         _done(db, "log")
 

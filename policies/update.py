@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from memory import erase
 from memory.database import writing
 from policies import child
 from policies.learners.lora import Cancelled, LearningSettings
@@ -144,7 +145,8 @@ class UpdateJob:
     def cancel(self, grace: float = 1.0) -> None:
         """Stop the child and wait until it is gone: asked first, killed after `grace` seconds.
 
-        Killing is safe at any moment: nothing is active before the registry's last transaction.
+        Killing is safe at any moment: nothing is known to the registry before the update's last transaction,
+        and what the child could not sweep away any more is swept here.
         """
         process = self._process
         if process is None or self._ended:
@@ -156,6 +158,7 @@ class UpdateJob:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        erase.clear_workshop(self._home)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

@@ -15,6 +15,7 @@ from memory import withheld
 from memory.documents.records import Document
 from memory.documents.search import PassageSearch
 from memory.documents.store import DocumentStore
+from memory.erase import clear_workshop
 from memory.records import FORGOTTEN, Memory
 
 SHOWN = """
@@ -45,6 +46,7 @@ def forget_documents(store: DocumentStore, search: PassageSearch, documents: Seq
     search.index.forget([str(one) for one in passages])
     with db.transaction() as connection:
         connection.execute("DELETE FROM unfinished WHERE what = 'index'")
+    clear_workshop(db.path.parent)
     if db.scrub():
         with db.transaction() as connection:
             connection.execute("DELETE FROM unfinished WHERE what = 'log'")

@@ -12,6 +12,7 @@ from memory.journal import Journal
 from memory.recall import Recall
 from memory.records import Recalled
 from memory.vector_index import VectorIndex
+from tests.memory.forgettable import told
 from tests.support import HashEmbedder, generation
 
 
@@ -79,6 +80,39 @@ def test_an_erased_rating_leaves_no_event(journal: Journal) -> None:
     assert journal.ledger_version() > version
     with pytest.raises(NotFound):
         erase.forget_rating(journal, "x")
+
+
+def killed_update(home: Path) -> Path:
+    """The file that an update which was killed after its training left."""
+    adapter = home / "training" / "trained" / "adapter_model.safetensors"
+    adapter.parent.mkdir(parents=True)
+    adapter.write_bytes(b"learned from it")
+    return adapter
+
+
+@pytest.mark.parametrize("what", ["rating", "conversation"])
+def test_what_a_killed_update_left_goes_with_a_rating_or_a_conversation(
+    journal: Journal, home: Path, what: str
+) -> None:
+    said = told(journal, "x", "y")
+    journal.rate(said.id, 1)
+    killed_update(home)
+    if what == "rating":
+        erase.forget_rating(journal, said.id)
+    else:
+        erase.forget_conversation(journal, said.conversation_id)
+    assert not (home / "training").exists()
+
+
+def test_the_workshop_of_an_update_that_runs_is_its_own_to_sweep(journal: Journal, home: Path) -> None:
+    said = told(journal, "x", "y")
+    adapter = killed_update(home)
+    with (home / "update.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        erase.forget_rating(journal, said.id)
+    assert adapter.exists()
+    erase.forget_rating(journal, said.id)
+    assert not adapter.exists()
 
 
 def test_everything_goes_but_what_is_not_ours(db: Database, home: Path) -> None:

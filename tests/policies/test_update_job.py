@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,23 @@ def test_killed_or_cancelled_children_leave_no_half_adapter(
     assert state(home) == ([], None)
     with update_lock(home):
         pass
+
+
+def test_what_a_child_had_no_time_to_sweep_goes_when_it_is_cancelled(
+    home: Path, policy: LanguagePolicy, folder: Path
+) -> None:
+    Rated(home, policy).talk(6, up_and_down)
+    job = UpdateJob(home, str(folder), settings=replace(SETTINGS, epochs=2000), device="cpu")
+    job.start()
+    until(job, "kto step")
+    assert job.pid is not None
+    os.kill(job.pid, signal.SIGSTOP)  # as in a long step: it does not hear that it shall stop
+    assert (home / "training").is_dir()
+    job.cancel(grace=0.0)
+    assert not (home / "training").exists()
+    job.wait(timeout=60)
+    assert job.error == "The update was stopped; nothing was changed."
+    assert state(home) == ([], None)
 
 
 def test_a_home_that_cannot_be_written_is_a_sentence(home: Path) -> None:

@@ -48,6 +48,8 @@ def test_no_byte_of_it_stays(
     before = journal.generation(reply)
     assert SECRET in before.prompt_text
     assert before.passages == tuple(passages)
+    (home / "training").mkdir()
+    (home / "training" / "rows.jsonl").write_text(SECRET)  # of an update that was killed
 
     documents.forget(folder / "secret.md")
 
