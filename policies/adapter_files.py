@@ -1,7 +1,8 @@
 """What makes an adapter folder fit to speak: checked from its files, without torch.
 
 A folder holds peft's `adapter_config.json` and `adapter_model.safetensors`; in the registry also
-`attune.json` (its base, its digest, how it was made), so that a folder explains itself.
+`attune.json` (its base, its digest, how it was made), so that a folder explains itself, and the reward model
+that came of the same ratings, where there is one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from policies import weights_file
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 META = "attune.json"
+REWARD = "reward_model.safetensors"
 
 
 class AdapterError(AttuneError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memory import erase
-from policies.adapter_files import CONFIG, META, WEIGHTS
+from policies.adapter_files import CONFIG, META, REWARD, WEIGHTS
 
 VERSION = re.compile(r"v([1-9]\d*)")
 INCOMING = re.compile(r"\.incoming-(\d+)-")
@@ -32,10 +32,11 @@ class AdapterShelf:
         incoming = self.folder / f".incoming-{os.getpid()}-{uuid.uuid4().hex}"
         incoming.mkdir()
         try:
-            for name in (CONFIG, WEIGHTS):
+            names = [CONFIG, WEIGHTS, *([REWARD] if (source / REWARD).is_file() else [])]
+            for name in names:
                 shutil.copyfile(source / name, incoming / name)
             (incoming / META).write_text(json.dumps(dict(about), indent=2) + "\n")
-            for name in (CONFIG, WEIGHTS, META):
+            for name in (*names, META):
                 _sync(incoming / name)
             _sync(incoming)
         except BaseException:

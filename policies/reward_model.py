@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from memory.features import Features, features
 from memory.taste_posterior import TastePosterior
+from policies.adapter_files import REWARD
 from policies.bayesian_logistic import COMPARISON, Posterior, sigmoid
 from policies.learners.dpo import Preference
 from policies.learners.heads import reply_features
@@ -31,7 +32,6 @@ from policies.reward_fit import Fit, fit, judgements, pooled, taste_logit
 if TYPE_CHECKING:
     from torch import Tensor
 
-FILE = "reward_model.safetensors"
 FEWEST = 8
 
 
@@ -130,7 +130,7 @@ class RewardModel:
             "spread": head.spread,
             "evidence": head.evidence,
         }
-        path, incoming = folder / FILE, folder / f".{FILE}"
+        path, incoming = folder / REWARD, folder / f".{REWARD}"
         save_file({name: t.float() for name, t in tensors.items()}, incoming, {"about": json.dumps(about)})
         incoming.replace(path)
         return path
@@ -141,7 +141,7 @@ class RewardModel:
         size. Raises LearnError when its file is damaged."""
         from safetensors import safe_open
 
-        path = folder / FILE
+        path = folder / REWARD
         if not path.is_file():
             return None
         try:

@@ -1,13 +1,13 @@
 """One update: the whole ledger -> a fresh adapter -> the gate -> the registry.
 
-Nothing becomes active before the last transaction: an update that is killed leaves nothing but files
-in the home's `training` folder, which the next one sweeps away.
+The registry learns of the adapter in one transaction, the last: an update that fails or is killed before its
+end leaves nothing but files. Those in the home's `training` folder the next one sweeps away, or whoever
+cancels or forgets; a copy that was placed already goes at the next start (see `adapters`).
 """
 
 from __future__ import annotations
 
 import math
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -91,7 +91,7 @@ def run_update(
     with update_lock(home), closing(open_home(home)) as db, ExitStack() as giving_way:
         workshop = home / "training"
         # whoever left this here does not hold the lock any more, so it is dead
-        _sweep(workshop)
+        erase.sweep(workshop)
         journal, registry = Journal(db), AdapterRegistry(db, home)
         giving_way.enter_context(_way_for_the_base(registry, policy, model))
         cut = material(journal, algorithm, settings.hold_out, imported(home))
@@ -111,26 +111,27 @@ def run_update(
             if cancel.is_set():
                 raise Cancelled()
             progress(0.98, f"{verdict}: {body['reasons'][0]}")
-            adapter = registry.add(
-                taught.result.folder,
-                {
-                    "base": policy.spec.name,
-                    "base_sha256": policy.spec.sha256,
-                    "algorithm": taught.algorithm,
-                    "signals": cut.signals,
-                    "report": body,
-                },
-            )
-            if adapter.sha256 != taught.result.sha256:
-                raise UpdateError("The stored adapter is not the one that was trained; train again.")
             if taught.reward is not None:
-                taught.reward.save(Path(adapter.path))
+                taught.reward.save(taught.result.folder)
             with db.transaction():
-                registry.set_status(adapter.version, verdict)
+                adapter = registry.add(
+                    taught.result.folder,
+                    {
+                        "base": policy.spec.name,
+                        "base_sha256": policy.spec.sha256,
+                        "algorithm": taught.algorithm,
+                        "status": verdict,
+                        "signals": cut.signals,
+                        "report": body,
+                    },
+                )
+                if adapter.sha256 != taught.result.sha256:
+                    raise UpdateError("The stored adapter is not the one that was trained; train again.")
                 if verdict != "rejected":
                     registry.activate(adapter.version, f"{verdict}: {body['reasons'][0]}")
         finally:
-            _sweep(workshop)
+            # rows of the ledger lie in there: they are overwritten, not only unlinked
+            erase.sweep(workshop)
             if owned:
                 policy.close()
             elif spoke is not None:
@@ -233,14 +234,6 @@ def _way_for_the_base(
         if registry.active(base) is not None:
             registry.activate(None, str(changed), base)
         raise
-
-
-def _sweep(workshop: Path) -> None:
-    """Rows of the ledger lie in there: they are overwritten, not only unlinked."""
-    try:
-        erase.folder(workshop)
-    except OSError:
-        shutil.rmtree(workshop, ignore_errors=True)
 
 
 def _judged(rows: Sequence[Unpaired | Pair], words: Tokeniser, newest: float = math.inf) -> list[Judged]:

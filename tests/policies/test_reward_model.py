@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from env.people import Person
 from env.skills.probes import everyday_prompts, system, user
+from policies.adapter_files import REWARD
 from policies.base_models import resolve
 from policies.best_of import best_of
 from policies.language_policy import LanguagePolicy
@@ -20,7 +21,7 @@ from policies.learners.heads import adapters_off, head, reply_features, running_
 from policies.learners.kto import Thumb
 from policies.learners.rows import LearnError, Tokens, pad_batch
 from policies.policy import SamplingParams
-from policies.reward_model import FILE, RewardModel
+from policies.reward_model import RewardModel
 from tests.policies.rated import chat
 from tests.policies.tiny_models import shared_adapter
 
@@ -86,13 +87,13 @@ def test_it_comes_back_from_its_file(policy: LanguagePolicy, tmp_path: Path) -> 
     reward = RewardModel.fit(policy.model, policy.tokenizer, thumbs(24))
     rows = [reply(at, at % 2 > 0) for at in range(40, 48)]
     assert RewardModel.load(tmp_path, policy.model, policy.tokenizer) is None
-    assert reward.save(tmp_path) == tmp_path / FILE
+    assert reward.save(tmp_path) == tmp_path / REWARD
     again = RewardModel.load(tmp_path, policy.model, policy.tokenizer)
     assert again is not None
     assert again.score(rows) == pytest.approx(reward.score(rows), abs=1e-4)
     assert again.held_out == reward.held_out
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
-    (tmp_path / FILE).write_bytes(b"not that")
+    assert [path.name for path in tmp_path.iterdir()] == [REWARD]
+    (tmp_path / REWARD).write_bytes(b"not that")
     with pytest.raises(LearnError, match="damaged"):
         RewardModel.load(tmp_path, policy.model, policy.tokenizer)
 

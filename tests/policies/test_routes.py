@@ -11,13 +11,14 @@ from env.datasets import Prompt, Reply, Unpaired
 from env.imported import FOLDER
 from memory.database import open_home
 from memory.journal import Journal
+from policies.adapter_files import REWARD
 from policies.adapters import AdapterRegistry
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners import ppo
 from policies.learners.rows import LearnError
 from policies.material import NothingToLearn, TasteChanged, material, turning_point
-from policies.reward_model import FILE, RewardModel
+from policies.reward_model import RewardModel
 from policies.update import run_update
 from tests.policies.rated import LENIENT, SETTINGS, Rated, small_exam, state, up_and_down
 
@@ -79,7 +80,7 @@ def test_few_thumbs_make_no_reward_model(home: Path, policy: LanguagePolicy) -> 
     Rated(home, policy).talk(4, up_and_down)
     _, report = update(home, policy)
     assert report["reward_model"] is None
-    assert not (home / "adapters" / "v1" / FILE).exists()
+    assert not (home / "adapters" / "v1" / REWARD).exists()
 
 
 def test_reasons_make_pairs_by_hindsight(home: Path, policy: LanguagePolicy) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -174,3 +175,26 @@ def test_a_cancelled_update_leaves_nothing(home: Path, policy: LanguagePolicy) -
         assert state(home) == ([], None)
         assert not (home / "training").exists()
         assert list((home / "adapters").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "where", ["policies.reward_model.RewardModel.save", "policies.adapters.AdapterRegistry.activate"]
+)
+def test_an_update_that_fails_at_its_very_end_has_changed_nothing(
+    home: Path, policy: LanguagePolicy, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    Rated(home, policy).talk(10, up_and_down)
+    common = {"settings": SETTINGS, "policy": policy, "exam": small_exam(), "limits": LENIENT}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, full)
+        with pytest.raises(OSError, match="No space left"):
+            run_update(home, **common)
+    assert not (home / "training").exists()
+    assert state(home) == ([], None)
+    assert list((home / "adapters").iterdir()) == [], "what was placed is swept at the next start"
+    run_update(home, **common)
+    assert state(home) == (["provisional"], "v1")
