@@ -171,6 +171,8 @@ def write(folder: Path, lines: list[dict[str, Any]]) -> Path:
         ("message", "generation.trial", 5),
         ("memory", "id", ["x"]),
         ("memory", "created_at", "yesterday"),
+        ("memory", "created_at", 1e18),
+        ("memory", "valid_to", float("nan")),
         ("memory", "valid_from", {}),
         ("card", "created_at", []),
         ("document", "passages", {"text": "x"}),
