@@ -1,4 +1,4 @@
-"""A record made of what a line of a file says: ValueError when a field is not of its type."""
+"""A record made of what a line of a file says: ValueError when a field cannot be read as its type."""
 
 from __future__ import annotations
 

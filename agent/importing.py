@@ -8,6 +8,7 @@ branch of its own.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ def _entries(path: Path, done: Imported) -> Iterator[tuple[int, dict[str, Any]]]
                 if not raw.strip():
                     continue
                 try:
-                    entry = json.loads(raw)
+                    entry = json.loads(raw, parse_float=_finite, parse_constant=_finite)
                     if not isinstance(entry, dict):
                         raise ValueError("it is no object")
                     kind = entry.setdefault("type", "message")  # older exports held messages only
@@ -286,12 +287,19 @@ def _there(connection: sqlite3.Connection, table: str, value: str, key: str = "i
     return connection.execute(f"SELECT 1 FROM {table} WHERE {key} = ?", (value,)).fetchone() is not None
 
 
+def _finite(number: str) -> float:
+    """SQLite reads no JSON with NaN or infinity in it, which Python writes and reads."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"it holds the number {number}")
+    return value
+
+
 def _seq(event: Any) -> int:
     seq = event.get("seq") if isinstance(event, dict) else None
     return seq if isinstance(seq, int) else 0
 
 
 def _moment(entry: dict[str, Any]) -> float:
-    """When it was made; 0.0 for what says no time, which is refused in its turn."""
+    """When it was made; 0.0 for what is no number, and is refused in its turn if it cannot be read as one."""
     at = entry.get("created_at")
     return at if isinstance(at, int | float) else 0.0

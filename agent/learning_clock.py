@@ -156,7 +156,8 @@ class LearningClock:
             news = UpdateNews("rolled_back", text)
         else:
             text = f"{adapter.version} has proven itself and is promoted: {why}."
-            runtime.registry.set_status(adapter.version, "promoted", _watched(adapter, text, seen))
+            if not runtime.prove(adapter, _watched(adapter, text, seen)):
+                return
             news = UpdateNews("promoted", text)
         log.info("%s (e-values: better %.3g, worse %.3g)", text, seen.e_better, seen.e_worse)
         with self._lock:

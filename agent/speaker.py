@@ -165,6 +165,16 @@ class Speaker:
         self._activated()
         return True
 
+    def prove(self, adapter: Adapter, report: Mapping[str, Any]) -> bool:
+        """Promote `adapter`. False where it does not speak any more, or is judged already."""
+        base = self.base_sha256
+        with self.db.transaction():
+            now = self.registry.active(base)
+            if now is None or (now.version, now.status) != (adapter.version, adapter.status):
+                return False
+            self.registry.set_status(adapter.version, "promoted", report)
+        return True
+
     def _activated(self) -> str | None:
         self._refused = self._failed = None
         self.sync_between_replies()

@@ -3,15 +3,16 @@
 - its whole text, in whatever case and spaces, from three words on ("tea" stands in many texts);
 - its *telling* words: those written like a name or a code, which would say it in other words ("Your dog is
   called Fitzo."). The first word of a memory has a capital anyway, so it counts only where the memory says
-  something of it ("Fitzo is my dog."). A name that is an everyday word or a month as well ("Will", "May")
-  is sought as it was written, or a text would lose its every "will".
+  what it is ("Fitzo is my dog."), and is sought as it was written ("Running is my hobby." takes no "running"
+  out of a text). So is a name that is an everyday word or a month as well ("Will", "May").
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from memory.records import FORGOTTEN, Memory
 from memory.time_words import DAYS, MONTHS
@@ -40,15 +41,20 @@ def phrases(memories: Iterable[Memory]) -> list[str]:
     return [one.text.rstrip(".。 ") for one in memories if distinctive(one.text)]
 
 
-def telling(memories: Iterable[Memory]) -> set[str]:
-    """The words of the memories that are written like a name or a code."""
-    return {word for memory in memories for word in _telling(memory.text) if len(word) >= SHORTEST}
+def telling(memories: Iterable[Memory]) -> dict[str, bool]:
+    """The words of the memories that are written like a name or a code: whether in any other case, too."""
+    found: dict[str, bool] = {}
+    for memory in memories:
+        for word, in_any_case in _telling(memory.text):
+            if len(word) >= SHORTEST:
+                found[word] = found.get(word, False) or in_any_case
+    return found
 
 
-def matcher(whole: Sequence[str], words: Iterable[str] = ()) -> Callable[[str], str]:
+def matcher(whole: Sequence[str], words: Mapping[str, bool] = MappingProxyType({})) -> Callable[[str], str]:
     """A function that puts FORGOTTEN in the place of the `whole` texts and of the telling `words`."""
-    exact = {word for word in words if word.casefold() in EVERYDAY}
-    folded = _any_of({*whole, *words} - exact)
+    exact = {word for word, in_any_case in words.items() if not in_any_case}
+    folded = _any_of({*whole, *(words.keys() - exact)})
     named = _any_of(exact | {word.upper() for word in exact})
     sought = "|".join(
         part for part in (f"(?i:{folded})" if folded else "", f"(?:{named})" if named else "") if part
@@ -59,16 +65,17 @@ def matcher(whole: Sequence[str], words: Iterable[str] = ()) -> Callable[[str], 
     return lambda text: pattern.sub(FORGOTTEN, text)
 
 
-def _telling(text: str) -> Iterable[str]:
+def _telling(text: str) -> Iterable[tuple[str, bool]]:
     named_first = _SUBJECT.match(text) is not None
     for found in _WORD.finditer(text):
-        word = re.sub(r"['’]s$", "", found[0])
+        word, first = re.sub(r"['’]s$", "", found[0]), found.start() == 0
+        everyday = word.casefold() in EVERYDAY
         if any(letter.isdigit() for letter in word):
-            yield word
+            yield word, True
+        elif word.startswith(("I'", "I’")) or not any(letter.isupper() for letter in word):
             continue
-        written_so = found.start() > 0 or (named_first and word.casefold() not in EVERYDAY)
-        if written_so and not word.startswith(("I'", "I’")) and any(letter.isupper() for letter in word):
-            yield word
+        elif not first or (named_first and not everyday):
+            yield word, not (first or everyday)
 
 
 def _any_of(needles: Iterable[str]) -> str:

@@ -50,8 +50,9 @@ class AdapterRegistry:
         db.migrate(MIGRATIONS)
         self._sweep()
 
-    def add(self, folder: Path | str, meta: Mapping[str, Any]) -> Adapter:
-        """Take a copy of the trained adapter in `folder` and give it the next version.
+    def add(self, folder: Path | str, meta: Mapping[str, Any], speaks: str | None = None) -> Adapter:
+        """Take a copy of the trained adapter in `folder` and give it the next version; with `speaks`, the
+        reason, it also speaks from then on.
 
         `meta`: "base", "base_sha256", "algorithm", and optionally "status" (candidate), "signals" (0),
         "report" ({}) and "trained_on" (that of the report): {"feedback": ids, "replies": ids}. Without it the
@@ -74,6 +75,8 @@ class AdapterRegistry:
         incoming = placed = None
         try:
             incoming = self._shelf.stage(source, about)
+            check_folder(incoming, meta["base_sha256"], sha256)
+            # from here on other writers wait: nothing is read or copied any more
             with self._db.transaction() as connection:
                 number = self._next_number(connection)
                 self._shelf.place(incoming, f"v{number}")
@@ -93,6 +96,8 @@ class AdapterRegistry:
                     ),
                 )
                 self._record_lineage(f"v{number}", meta)
+                if speaks is not None:
+                    self._log.append("activate", f"v{number}", about["base_sha256"], speaks)
             placed = None
         except OSError as error:
             raise AdapterError(

@@ -221,8 +221,8 @@ class LanguagePolicy:
     def swap(self, version: str | None, path: str | None = None) -> None:
         """Speak under adapter `version` (its folder at `path`) from the next reply on; None is the base.
 
-        Waits for the reply in flight. Raises AdapterError, and goes on as before, if the adapter is
-        unsound, belongs to another base, or did not load exactly as it is in its file.
+        Waits for the reply in flight. Raises AdapterError if the adapter is unsound, belongs to another base,
+        or did not load exactly as it is in its file; what speaks then is told in `adapter_swap`.
         """
         if version is not None and path is None:
             raise PolicyError(

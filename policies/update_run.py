@@ -33,7 +33,7 @@ from policies.material import (
     system_message,
 )
 from policies.teach import Taught, teach
-from policies.update_lock import UpdateError, update_lock
+from policies.update_lock import update_lock
 
 if TYPE_CHECKING:
     from policies.adapters import AdapterRegistry
@@ -83,6 +83,7 @@ def run_update(
     UpdateBusy, LearnError, Cancelled, NothingToLearn (where that is TasteChanged, the base speaks from now
     on), and what loading the model raises.
     """
+    from policies.adapter_files import check_folder
     from policies.adapters import AdapterRegistry
 
     started = time.monotonic()
@@ -113,22 +114,19 @@ def run_update(
             progress(0.98, f"{verdict}: {body['reasons'][0]}")
             if taught.reward is not None:
                 taught.reward.save(taught.result.folder)
-            with db.transaction():
-                adapter = registry.add(
-                    taught.result.folder,
-                    {
-                        "base": policy.spec.name,
-                        "base_sha256": policy.spec.sha256,
-                        "algorithm": taught.algorithm,
-                        "status": verdict,
-                        "signals": cut.signals,
-                        "report": body,
-                    },
-                )
-                if adapter.sha256 != taught.result.sha256:
-                    raise UpdateError("The stored adapter is not the one that was trained; train again.")
-                if verdict != "rejected":
-                    registry.activate(adapter.version, f"{verdict}: {body['reasons'][0]}")
+            check_folder(taught.result.folder, policy.spec.sha256, taught.result.sha256)
+            adapter = registry.add(
+                taught.result.folder,
+                {
+                    "base": policy.spec.name,
+                    "base_sha256": policy.spec.sha256,
+                    "algorithm": taught.algorithm,
+                    "status": verdict,
+                    "signals": cut.signals,
+                    "report": body,
+                },
+                speaks=None if verdict == "rejected" else f"{verdict}: {body['reasons'][0]}",
+            )
         finally:
             # rows of the ledger lie in there: they are overwritten, not only unlinked
             erase.sweep(workshop)

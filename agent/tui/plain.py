@@ -8,9 +8,12 @@ from datetime import datetime
 # C0 and C1 controls but tab and newline; bidi embeddings, overrides and isolates; the BOM.
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
+# of teletypes and printers, too: what was on another line must not run on
+_LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c]")
+
 
 def clean(text: str) -> str:
-    """`text` with carriage returns folded into newlines and unsafe characters shown as \u00b7."""
+    """`text` with all line ends as newlines and unsafe characters shown as \u00b7."""
     return UNSAFE.sub("\u00b7", _unified(text))
 
 
@@ -20,7 +23,7 @@ def editable(text: str) -> str:
 
 
 def _unified(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return _LINE_ENDS.sub("\n", text)
 
 
 def one_line(text: str, width: int = 72) -> str:

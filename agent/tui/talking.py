@@ -153,11 +153,13 @@ class Talking:
         try:
             await chat.retitle()
             await chat.transcript.trim(chat.most)
+            undone = bool(speaking.failed) and speaking.head_id is None and chat.head_id is not None
+            if undone:
+                await self.stop()  # what waits goes back to the prompt, below what failed
             if speaking.failed and speaking.turn is not None and speaking.turn.message is None:
                 self._give_back([speaking.turn.text])
-            if speaking.failed and speaking.head_id is None and chat.head_id is not None:
+            if undone:
                 # Another reply was wanted and did not come: the old one is back, and nothing else is drawn.
-                await self.stop()
                 await chat.reload()
                 chat.say(speaking.failed, "bad")
         except NotFound:

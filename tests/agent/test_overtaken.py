@@ -91,3 +91,23 @@ def test_an_adapter_that_came_meanwhile_is_not_set_aside_for_the_one_before(
     runtime.use(old)
     runtime.rate(last, -1)
     assert runtime.active_adapter() is None, "else nothing was to be set aside"
+
+
+def test_an_adapter_that_does_not_speak_any_more_is_not_promoted(
+    make_runtime: Make, folder: Path, overtake: Callable[[Runtime, Runtime, str], None]
+) -> None:
+    runtime, other = make_runtime("Hello."), make_runtime("Hello.")
+    for _ in range(8):
+        runtime.rate(speak(runtime), -1)
+    better, next_one = add(runtime, folder, "provisional"), add(runtime, folder, "provisional")
+    runtime.use(better)
+    for _ in range(3):
+        runtime.rate(speak(runtime), 1)
+    last = speak(runtime)
+    overtake(runtime, other, next_one)
+    runtime.rate(last, 1)
+    assert [one.status for one in runtime.adapters()] == ["provisional", "provisional"]
+    assert runtime.poll_update() == []
+    runtime.use(better)
+    runtime.rate(last, 1)
+    assert runtime.registry.get(better).status == "promoted", "else the thumbs decide nothing"

@@ -192,7 +192,8 @@ def test_a_name_that_is_an_everyday_word_takes_no_such_word_with_it(recall: Reca
         ("My dog is called Élodie.", "Élodie. E\u0301lodie!", "(forgotten). (forgotten)!"),
         ("Мою собаку зовут Фидо.", "Фидо — хорошая собака.", "(forgotten) — хорошая собака."),
         ("我的狗叫小白。", "记住了：我的狗叫小白了。", "记住了：(forgotten)了。"),
-        ("Fitzo is my dog.", "fitzo is a good dog.", "(forgotten) is a good dog."),
+        ("Fitzo is my dog.", "Fitzo is a good dog, FITZO!", "(forgotten) is a good dog, (forgotten)!"),
+        ("Running is my hobby.", "You are running a lot.", "You are running a lot."),
         ("Today I'm 41 and in Ghent.", "I'm told you are 41 today.", "I'm told you are 41 today."),
     ],
 )  # fmt: skip
