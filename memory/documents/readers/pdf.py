@@ -26,14 +26,22 @@ def read(data: bytes) -> Parsed:
         parts: list[str] = []
         marks: list[tuple[int, int]] = []
         at = 0
-        for number, page in enumerate(reader.pages, 1):
-            text = HYPHENATED.sub("", as_written(page.extract_text() or "")).strip()
+        odd: Exception | None = None
+        for number in range(1, len(reader.pages) + 1):
+            try:
+                text = HYPHENATED.sub("", as_written(reader.pages[number - 1].extract_text() or "")).strip()
+            except Exception as broken:  # of one page; the others are to be learned
+                odd = broken
+                continue
             if text:
                 marks.append((at, number))
                 parts.append(text + "\n\n")
                 at += len(parts[-1])
-    except DependencyError as locked:
-        raise Unreadable("it is encrypted; save it without a password") from locked
+        if odd and not parts:
+            raise odd
+    except (DependencyError, NotImplementedError) as foreign:
+        reason = "it is packed or encrypted in a way that cannot be read here; print it into a new PDF"
+        raise Unreadable(reason) from foreign
     except PyPdfError as broken:
         raise Unreadable(f"it is a broken PDF ({type(broken).__name__})") from broken
     if not parts:

@@ -12,8 +12,13 @@ from xml.sax.saxutils import escape
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
-def pdf(pages: Sequence[str], password: str | None = None) -> bytes:
-    """A PDF with a line of text on each page, as any program would write it."""
+def pdf(
+    pages: Sequence[str], password: str | None = None, algorithm: str = "RC4-128", odd: int | None = None
+) -> bytes:
+    """A PDF with a line of text on each page, as any program would write it.
+
+    The page numbered `odd` is packed in a way that nobody knows.
+    """
     from pypdf import PdfWriter
     from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
@@ -26,7 +31,7 @@ def pdf(pages: Sequence[str], password: str | None = None) -> bytes:
         }
     )
     reference = writer._add_object(font)
-    for text in pages:
+    for number, text in enumerate(pages, 1):
         page = writer.add_blank_page(612, 792)
         page[NameObject("/Resources")] = DictionaryObject(
             {NameObject("/Font"): DictionaryObject({NameObject("/F1"): reference})}
@@ -34,9 +39,11 @@ def pdf(pages: Sequence[str], password: str | None = None) -> bytes:
         stream = DecodedStreamObject()
         shown = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
         stream.set_data(f"BT /F1 12 Tf 72 700 Td ({shown}) Tj ET".encode("latin-1") if text else b"")
+        if number == odd:
+            stream[NameObject("/Filter")] = NameObject("/Nobody")
         page[NameObject("/Contents")] = writer._add_object(stream)
     if password is not None:
-        writer.encrypt(password, algorithm="RC4-128")
+        writer.encrypt(password, algorithm=algorithm)
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
@@ -44,12 +51,18 @@ def pdf(pages: Sequence[str], password: str | None = None) -> bytes:
 
 def docx(paragraphs: Sequence[tuple[str, str]]) -> bytes:
     """A DOCX of (style, text) paragraphs; the style "" is body text."""
-    body = "".join(
-        "<w:p>"
-        + (f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>' if style else "")
-        + f"<w:r><w:t xml:space='preserve'>{escape(text)}</w:t></w:r></w:p>"
-        for style, text in paragraphs
+    return docx_of(
+        "".join(
+            "<w:p>"
+            + (f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>' if style else "")
+            + f"<w:r><w:t xml:space='preserve'>{escape(text)}</w:t></w:r></w:p>"
+            for style, text in paragraphs
+        )
     )
+
+
+def docx_of(body: str) -> bytes:
+    """A DOCX whose body is this XML."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
