@@ -8,11 +8,14 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 from memory.documents.readers import html
-from memory.documents.readers.plain import decode
+from memory.documents.readers.plain import decode, lowered
 from memory.documents.records import Parsed, Unreadable
-from memory.text import as_written
+from memory.text import as_written, is_blank
 
-FROM = re.compile(rb"^From \S.*\d{4}.*$", re.MULTILINE)
+# Thunderbird leaves out sender and date, so that only the header below shows that a message begins.
+FROM = re.compile(rb"^From(?: \S.*\d{4}.*$| ?\r?\n(?=[!-9;-~]+:))", re.MULTILINE)
+# Where a line of a message looks like a separator, a box keeps it with a ">" before it.
+ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 # What was quoted is in the message that it answers.
 QUOTED = re.compile(r"^>.*\n?", re.MULTILINE)
 
@@ -35,14 +38,18 @@ def read_mbox(data: bytes) -> Parsed:
 
 
 def _split(data: bytes) -> Iterator[bytes]:
-    """The messages of an mbox: each begins with a line "From sender date" after an empty line."""
+    """The messages of an mbox: each begins with a line "From sender date", or a bare "From", after an empty
+    line. Without any such line the file is one message."""
     starts = [
         mark.start()
         for mark in FROM.finditer(data)
         if not mark.start() or data[max(0, mark.start() - 3) : mark.start()].endswith((b"\n\n", b"\n\r\n"))
     ]
+    if not starts:
+        yield data
+        return
     for begin, end in zip(starts, [*starts[1:], len(data)], strict=True):
-        yield data[begin:end].partition(b"\n")[2]
+        yield ESCAPED.sub(rb"\1", data[begin:end].partition(b"\n")[2])
 
 
 def _message(raw: bytes) -> str:
@@ -63,15 +70,31 @@ def _header(message: EmailMessage, name: str) -> str:
 
 
 def _body(message: EmailMessage) -> str:
-    part = message.get_body(("plain", "html"))
-    if part is None:
-        return ""
-    data = part.get_payload(decode=True)
-    text = decode(data, part.get_content_charset()) if isinstance(data, bytes) else ""
-    if part.get_content_subtype() == "html":
-        # Its headings are below the subject.
-        return re.sub(r"^#", "##", html.read_text(text).text, flags=re.MULTILINE)
-    return QUOTED.sub("", text)
+    # Its headings are below the subject.
+    return lowered("\n\n".join(text.strip() for text in _texts(message)))
+
+
+def _texts(part: EmailMessage) -> Iterator[str]:
+    """Everything that a mail program would show, in order: no attachments, and one of alternatives."""
+    if part.is_attachment():
+        return
+    inner = [one for one in part.iter_parts() if isinstance(one, EmailMessage)]
+    if part.get_content_type() == "multipart/alternative" and inner:
+        # HTML is read where the plain text beside it is blank.
+        inner.sort(key=lambda one: one.get_content_type() != "text/plain")
+        yield from next(filter(None, (list(_texts(one)) for one in inner)), [])
+    elif inner:
+        for one in inner:
+            yield from _texts(one)
+    # Of a message whose parts cannot be told apart the whole is its text.
+    elif part.get_content_type() in ("text/plain", "text/html") or part.get_content_maintype() == "multipart":
+        data = part.get_payload(decode=True)
+        try:
+            text = decode(data, part.get_content_charset()) if isinstance(data, bytes) else ""
+        except Unreadable:
+            return  # a picture that is called text
+        if not is_blank(text):
+            yield html.read_text(text).text if part.get_content_subtype() == "html" else QUOTED.sub("", text)
 
 
 def _joined(messages: list[str]) -> Parsed:
