@@ -15,7 +15,7 @@ class Unreadable(AttuneError):
 class Parsed:
     """The text of a file, as Markdown where it has headings.
 
-    `unit` is what a place in it is counted in ("line", "page", "paragraph", "message"); `marks` are
+    `unit` is what a place in it is counted in ("line", "page", "paragraph", "message", "cell"); `marks` are
     (offset into `text`, number) in rising order: from that offset on, that number holds. No marks mean
     lines of `text` itself. `code` says that it is a program rather than prose.
     """

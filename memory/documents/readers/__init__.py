@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import PurePath
 
-from memory.documents.readers import chats, docx, html, mail, pdf, plain
+from memory.documents.readers import chats, docx, html, mail, notebook, pdf, plain
 from memory.documents.records import Parsed, Unreadable
 
 Reader = Callable[[bytes], Parsed]
@@ -19,6 +19,7 @@ READERS: dict[str, Reader] = {
     "eml": mail.read_eml,
     "mbox": mail.read_mbox,
     "chats": chats.read,
+    "notebook": notebook.read,
 }
 PROGRAMS = """
     py pyi js mjs cjs ts tsx jsx java kt kts scala groovy c h cc cpp cxx hpp hh cs go rs rb php pl pm
@@ -36,6 +37,7 @@ SUFFIXES = {
     "docx": "docx",
     "eml": "eml",
     **dict.fromkeys(("mbox", "mbx"), "mbox"),
+    "ipynb": "notebook",
 }
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -52,11 +54,15 @@ def format_of(name: str, data: bytes) -> str:
         if suffix == "docx" or docx.is_docx(data):
             return "docx"
         raise Unreadable("it is an archive; unpack it first")
+    if head.startswith(b"{\\rtf"):
+        raise Unreadable("it is in Rich Text Format; save it as .docx or as plain text")
     if suffix == "json" or (suffix not in SUFFIXES and head[:1] in (b"[", b"{")):
         return "chats" if chats.is_export(data) else "code"
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
-    if data.startswith(b"From ") and b"\nFrom: " in data[:20_000].replace(b"\r", b""):
+    if data.startswith((b"From ", b"From\n", b"From\r\n")) and b"\nFrom: " in data[:20_000].replace(
+        b"\r", b""
+    ):
         return "mbox"
     if b"\0" in data[:8192] and not plain.has_mark(data):
         raise Unreadable("it is of no format that can be learned")

@@ -11,6 +11,7 @@ from memory.documents.records import Parsed, Unreadable
 from memory.text import as_written
 
 BODY = "word/document.xml"
+MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 # Of the text unpacked: an archive of some kilobytes can hold gigabytes of nothing.
 MOST_BYTES = 256 << 20
@@ -39,6 +40,9 @@ def read(data: bytes) -> Parsed:
         root = ElementTree.fromstring(xml)
     except ElementTree.ParseError as broken:
         raise Unreadable("it is a broken DOCX") from broken
+    for choice in list(root.iter(f"{MC}AlternateContent")):
+        for old in choice.findall(f"{MC}Fallback"):
+            choice.remove(old)  # the same once more, for programs of before 2010
     parts: list[str] = []
     marks: list[tuple[int, int]] = []
     at = 0
@@ -53,11 +57,15 @@ def read(data: bytes) -> Parsed:
 
 def _text(paragraph: ElementTree.Element) -> str:
     pieces = []
-    for node in paragraph.iter():
+    waiting = paragraph[::-1]
+    while waiting:
+        node = waiting.pop()
         if node.tag == f"{W}t":
             pieces.append(node.text or "")
         elif node.tag in (f"{W}tab", f"{W}br", f"{W}cr"):
             pieces.append(" ")
+        elif node.tag != f"{W}p":  # the paragraphs of a text box are read by themselves
+            waiting.extend(node[::-1])
     return as_written("".join(pieces))
 
 

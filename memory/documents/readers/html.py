@@ -15,6 +15,9 @@ BLOCK_TAGS = """
     ul
 """
 BLOCKS = frozenset(BLOCK_TAGS.split())
+# For the end of each tag that never ends the parser goes through all that follows; after so many the rest is
+# taken for text.
+MOST_UNENDED = 20
 CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -27,6 +30,12 @@ def read_text(markup: str) -> Parsed:
     """The same from a string; mails use it."""
     text = _Text()
     text.feed(markup)
+    unended = 0
+    while text.rawdata.startswith("<") and not text.cdata_elem:
+        # The parser waits for an end that never comes: its "<" is text.
+        unended += 1
+        rest, text.rawdata = text.rawdata, ""
+        text.feed(rest.replace("<", "&lt;", -1 if unended > MOST_UNENDED else 1))
     text.close()
     return text.parsed()
 

@@ -197,9 +197,14 @@ def test_a_docx_that_declares_entities_is_refused() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from(["a.md", "a.html", "a.pdf", "a.docx", "a.eml", "a.mbox", "a.json", "a.py", "a"]),
     st.sampled_from(
-        [b"", b"%PDF-1.4\n", b"PK\x03\x04", b"From a 2026\nFrom: x\n\n", b'[{"mapping": ', b"<html>"]
+        ["a.md", "a.html", "a.pdf", "a.docx", "a.eml", "a.mbox", "a.json", "a.py", "a.ipynb", "a"]
+    ),
+    st.sampled_from(
+        [
+            *(b"", b"%PDF-1.4\n", b"PK\x03\x04", b"From a 2026\nFrom: x\n\n", b'[{"mapping": ', b"<html>"),
+            *(b"From \nFrom: x\nContent-Type: multipart/mixed; boundary=0\n\n", b'{"cells": [', b"{\\rtf"),
+        ]
     ),
     st.binary(max_size=300),
 )
