@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memory.documents.records import place
 from memory.documents.store import DocumentStore, Row
@@ -28,11 +28,15 @@ from memory.text import as_written
 from memory.vector_index import VectorIndex
 from memory.words import WORD, Asked
 
+if TYPE_CHECKING:
+    import numpy as np
+
 AROUND = WORDS = BESIDE = 0.5
 FLOOR = 0.36  # as for memories: most talk about something else stays below it
 BEHIND = 0.6  # of the best one's relevance
 CANDIDATES = 200
 BUDGET = 1_000  # tokens
+WINDOW = 1_000  # vectors that are put into their context at a time
 
 
 def about(text: str) -> int:
@@ -148,14 +152,21 @@ class PassageSearch:
 
     def vectors(
         self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None, batch: int = 32
-    ) -> list[list[float]]:
-        """One unit vector for each passage of a document, in its context. `progress(done, all)` may raise."""
-        made: list[list[float]] = []
+    ) -> np.ndarray:
+        """One unit vector for each passage of a document, in its context. `progress(done, all)` may raise.
+
+        A row of float32 each: as lists of Python's floats those of a long document would fill the memory.
+        """
+        import numpy as np
+
+        made = np.empty((len(rows), self.index.embedder.dimension), dtype=np.float32)
         for start in range(0, len(rows), batch):
-            made += self.index.embedder.embed([row.text for row in rows[start : start + batch]])
+            texts = [row.text for row in rows[start : start + batch]]
+            made[start : start + batch] = self.index.embedder.embed(texts)
             if progress:
-                progress(len(made), len(rows))
-        return in_context(made)
+                progress(start + len(texts), len(rows))
+        put_in_context(made)
+        return made
 
     def sync(self) -> bool:
         """Bring the index in step with the passages; True when there was need.
@@ -191,12 +202,8 @@ class PassageSearch:
         missing = held - there
         for document_id in sorted({row.document_id for row in self.store.rows(sorted(missing)).values()}):
             rows = self.store.rows_of(document_id)
-            found = [
-                (str(row.id), vector)
-                for row, vector in zip(rows, self.vectors(rows), strict=True)
-                if row.id in missing
-            ]
-            self.index.put([one for one, _ in found], [vector for _, vector in found])
+            lacking = [at for at, row in enumerate(rows) if row.id in missing]
+            self.index.put([str(rows[at].id) for at in lacking], self.vectors(rows)[lacking])
 
     def quietly(self, change: Callable[[], Any]) -> None:
         """The database already holds the change durably; an index that fails catches up in `sync`."""
@@ -207,19 +214,21 @@ class PassageSearch:
             pass
 
 
-def in_context(vectors: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Each vector with AROUND of its neighbours added, at unit length again."""
-    if not vectors:
-        return []
+def put_in_context(vectors: np.ndarray) -> None:
+    """Add to each row AROUND of its neighbours, at unit length again: in place, and a window at a time."""
     import numpy as np
 
-    alone = np.asarray(vectors, dtype=np.float32)
-    mixed = alone.copy()
-    mixed[1:] += AROUND * alone[:-1]
-    mixed[:-1] += AROUND * alone[1:]
-    lengths = np.linalg.norm(mixed, axis=1, keepdims=True)
-    lengths[lengths == 0.0] = 1.0
-    return [[float(value) for value in vector] for vector in mixed / lengths]
+    nothing = np.zeros_like(vectors[:1])
+    before = nothing
+    for start in range(0, len(vectors), WINDOW):
+        window, after = vectors[start : start + WINDOW], vectors[start + WINDOW : start + WINDOW + 1]
+        alone = np.concatenate((before, window, after if len(after) else nothing))
+        before = alone[-2:-1]  # of the next window, as it was
+        window += AROUND * alone[:-2]
+        window += AROUND * alone[2:]
+        lengths = np.linalg.norm(window, axis=1, keepdims=True)
+        lengths[lengths == 0.0] = 1.0
+        window /= lengths
 
 
 def _runs(ids: set[int]) -> list[list[int]]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import shutil
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from memory.documents import search
 from memory.documents.learning import Documents
-from memory.documents.search import about, in_context
+from memory.documents.records import Parsed
+from memory.documents.search import about, put_in_context
+from memory.documents.store import cut
 from memory.facts import Facts
 from memory.recall import Recall
 from memory.vector_index import VectorIndex
@@ -130,8 +135,32 @@ def test_owners_do_not_see_each_other(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_vector_in_context_leans_to_its_neighbours() -> None:
-    one, two, three = in_context([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    vectors = np.eye(3, dtype=np.float32)
+    put_in_context(vectors)
+    one, two, three = vectors.tolist()
     assert two == pytest.approx([0.5 / math.sqrt(1.5), 1 / math.sqrt(1.5), 0.5 / math.sqrt(1.5)])
     assert one[1] > one[2] == 0.0
     assert math.isclose(math.hypot(*three), 1.0, rel_tol=1e-6)
-    assert in_context([]) == []
+    put_in_context(np.empty((0, 3), dtype=np.float32))
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 7, 100])
+def test_a_context_reaches_over_the_window(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    mixed = alone.copy()
+    mixed[1:] += 0.5 * alone[:-1]
+    mixed[:-1] += 0.5 * alone[1:]
+    monkeypatch.setattr(search, "WINDOW", window)
+    put_in_context(alone)
+    assert np.array_equal(alone, mixed / np.linalg.norm(mixed, axis=1, keepdims=True))
+
+
+def test_the_vectors_of_a_long_document_are_held_once_and_packed(documents: Documents) -> None:
+    rows = cut(Parsed("".join(f"Sentence number {n} speaks of another thing.\n\n" for n in range(5_000))))
+    tracemalloc.start()
+    try:
+        vectors = documents.passages.vectors(rows)
+        assert tracemalloc.get_traced_memory()[1] < 2 * vectors.nbytes
+    finally:
+        tracemalloc.stop()
+    assert vectors.nbytes == len(rows) * HashEmbedder.dimension * 4
