@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from memory.documents.forgetting import forget_documents
@@ -77,13 +78,14 @@ class Documents:
     def learn(
         self, paths: Sequence[Path], progress: Progress | None = None, cancelled: Cancelled | None = None
     ) -> Learned:
-        """Learn files and folders; `progress(share, what)`. Raises NotFound for a path that is not there.
+        """Learn files and folders; `progress(share, what)`. Raises NotFound for a path that is not there, and
+        AttuneError for one that cannot be one or that nobody may look at.
 
         Cancelled between two batches of passages: files that were finished stay.
         """
         roots = [_absolute(path) for path in paths]
         for root in roots:
-            if not root.exists():
+            if not _exists(root):
                 known = bool(self.store.below(root))
                 hint = (
                     "`attune learn --forget` forgets what was learned from it."
@@ -158,7 +160,7 @@ class _Steps:
     ) -> None:
         self._names = [path.name for path, _ in found]
         self._sizes = [_size(path) for path, _ in found]
-        self._all = max(sum(self._sizes), 1)
+        self._before = [0, *accumulate(self._sizes)]
         self._progress = progress
         self._cancelled = cancelled
         self._number = 0
@@ -171,14 +173,32 @@ class _Steps:
         if self._cancelled is not None and self._cancelled():
             raise LearningCancelled
         if self._progress is not None:
-            before = sum(self._sizes[: self._number])
-            share = (before + self._sizes[self._number] * part / max(whole, 1)) / self._all
+            done = self._before[self._number] + self._sizes[self._number] * part / max(whole, 1)
+            share = done / max(self._before[-1], 1)
             self._progress(share, f"{self._number + 1} of {len(self._names)}: {self._names[self._number]}")
 
 
 def _absolute(path: Path) -> Path:
     """The same name for the same file, from wherever it is named; links stay what they are called."""
-    return Path(os.path.abspath(Path(path).expanduser()))
+    try:
+        return Path(os.path.abspath(Path(path).expanduser()))
+    except RuntimeError as nobody:
+        raise AttuneError(
+            f"{quoted(str(path))} begins with the name of a user that is not known here; write out the path."
+        ) from nobody
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that no file can have
+        return False
+    except OSError as refused:
+        raise AttuneError(
+            f"{quoted(str(path))} cannot be looked at ({refused.strerror}); check its name, and that you may "
+            "open the folders above it."
+        ) from refused
+    return True
 
 
 def _bytes(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from memory.documents import learning
 from memory.documents.learning import Documents
-from memory.errors import NotFound
+from memory.errors import AttuneError, NotFound
 from tests.memory.documents import files
 
 
@@ -133,6 +134,35 @@ def test_cancel_leaves_whole_files(documents: Documents, folder: Path) -> None:
 def test_a_path_that_is_not_there_is_one_sentence(documents: Documents, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="check its name"):
         documents.learn([tmp_path / "missing"])
+
+
+def test_a_path_that_nobody_can_look_at_is_one_sentence(
+    documents: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for act in (lambda path: documents.learn([path]), documents.forget):
+        with pytest.raises(AttuneError, match="write out the path"):
+            act(Path("~nobody-of-this-name/notes"))
+    with pytest.raises(AttuneError, match=r"name too long.*check its name"):
+        documents.learn([tmp_path / ("x" * 300)])
+    with pytest.raises(NotFound, match="check its name"):
+        documents.learn([tmp_path / "\0"])
+
+    def closed(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", closed)  # whoever runs the tests may be allowed to look
+    with pytest.raises(AttuneError, match=r"Permission denied.*may open the folders"):
+        documents.learn([tmp_path / "closed" / "notes.md"])
+
+
+def test_progress_goes_by_the_size_of_the_files(documents: Documents, tmp_path: Path) -> None:
+    for name, size in (("a.md", 100), ("b.md", 300), ("c.md", 600)):
+        (tmp_path / name).write_text("word" * (size // 4))
+    told: list[float] = []
+    documents.learn([tmp_path], lambda share, what: told.append(round(share, 9)))
+    assert {0.0, 0.1, 0.4} <= set(told)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
 
 
 def test_forgetting_a_folder_forgets_what_is_below_it(documents: Documents, folder: Path) -> None:
