@@ -34,7 +34,9 @@ def forget_documents(store: DocumentStore, search: PassageSearch, documents: Seq
         connection.executemany(
             "INSERT OR IGNORE INTO withheld VALUES (?)", [(row["reply_id"],) for row in shown]
         )
-        lines = {one_line(row["text"]) for row in shown if row["text"] != FORGOTTEN}
+        texts = {row["text"] for row in shown if row["text"] != FORGOTTEN}
+        # as it stands in a prompt, and as the recall tool once wrote it, with the newlines of the file
+        lines = {line for text in texts for line in (one_line(text), text)}
         withheld.withhold(db, [Memory(f"passage of {ids[0]}", line, "passage", 0.0) for line in lines])
         _scrub_prompts(store, lines, set(ids))
         connection.executemany("DELETE FROM document WHERE id = ?", [(one,) for one in ids])
@@ -53,7 +55,7 @@ def forget_documents(store: DocumentStore, search: PassageSearch, documents: Seq
 
 
 def one_line(text: str) -> str:
-    """A passage as it stands in a prompt."""
+    """A passage as it stands in a prompt and in what the recall tool tells."""
     return " ".join(text.split())
 
 
@@ -61,10 +63,18 @@ def _scrub_prompts(store: DocumentStore, lines: set[str], ids: set[str]) -> None
     """The passages read "(forgotten)" from now on. A prompt that changed loses its token ids, which spell
     the old text."""
     with store.db.transaction() as connection:
-        for line in (f"] {line}" for line in lines):  # as agent/prompt.py shows it: "- [1] text"
+        # As agent/prompt.py shows it: "- [1] text". The longest first: a passage may be the beginning of
+        # another one, of which the rest would stay.
+        for line in (f"] {line}" for line in sorted(lines, key=len, reverse=True)):
+            forgotten = {"line": line, "gone": f"] {FORGOTTEN}"}
             connection.execute(
-                "UPDATE message SET sent = replace(sent, :line, :gone) WHERE instr(sent, :line)",
-                {"line": line, "gone": f"] {FORGOTTEN}"},
+                "UPDATE message SET sent = replace(sent, :line, :gone) WHERE instr(sent, :line)", forgotten
+            )
+            # what a tool told stands in later prompts as it is stored
+            connection.execute(
+                "UPDATE message SET content = replace(content, :line, :gone)"
+                " WHERE role = 'tool' AND instr(content, :line)",
+                forgotten,
             )
             for row in connection.execute(
                 "SELECT reply_id, body FROM generation WHERE instr(body, ?)", (json.dumps(line)[1:-1],)

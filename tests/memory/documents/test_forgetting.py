@@ -79,6 +79,49 @@ def test_what_was_learned_before_a_change_is_forgotten_too(
     assert SECRET not in journal.generation(reply).prompt_text
 
 
+def test_what_the_recall_tool_told_with_the_newlines_of_the_file_is_forgotten_too(
+    documents: Documents, journal: Journal, db: Database, folder: Path
+) -> None:
+    """As results were stored once; the line of a prompt has none."""
+    path = folder / "secret.md"
+    path.write_text(SECRET.replace("key below", "key\nbelow"))
+    documents.learn([path])
+    passages = documents.passages.search("Where is the golden key, below which stone?")
+    assert "\n" in passages[0].text
+    told = f"[1] {passages[0].text}"
+    talk = journal.start_conversation()
+    asked = journal.add_user(talk.id, None, "Hello.")
+    tool = journal.add_tool(talk.id, asked.id, told, "recall")
+    messages = ({"role": "user", "content": "Hello."}, {"role": "tool", "name": "recall", "content": told})
+    shown = generation("Hello.", passages=tuple(passages), messages=messages, prompt_text=told)
+    reply = journal.add_reply(talk.id, tool.id, "Ok.", shown)
+    more = journal.add_user(talk.id, reply.id, "And then?")
+    later = journal.add_reply(
+        talk.id, more.id, "Fine.", generation("And then?", messages=messages, prompt_text=told)
+    )
+    documents.forget(path)
+    assert journal.message(tool.id).content == f"[1] {FORGOTTEN}"
+    for one in (reply, later):
+        assert "Zquirlbat" not in str(journal.generation(one.id))
+    assert withheld(db) == {reply.id, later.id}
+
+
+def test_a_passage_that_begins_another_one_leaves_nothing_of_it(
+    documents: Documents, journal: Journal, folder: Path
+) -> None:
+    path = folder / "secret.md"
+    path.write_text(f"{SECRET}\n\nOnly the Zquirlbat knows which wall is meant by that.\n")
+    documents.learn([path])
+    [both] = documents.passages.search("Which wall and stone hides the golden key of the Zquirlbat?")
+    [one] = documents.passages.search("Where is the golden key hidden, below which third stone?", 20)
+    assert both.text.startswith(one.text)
+    assert both.text != one.text
+    replies = [shown(journal, [passage]) for passage in (one, both)]
+    documents.forget(path)
+    for reply in replies:
+        assert "Zquirlbat" not in str(journal.generation(reply))
+
+
 def test_a_reply_that_saw_nothing_of_it_is_left_as_it_is(
     documents: Documents, journal: Journal, db: Database, folder: Path
 ) -> None:
