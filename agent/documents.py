@@ -10,7 +10,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from memory.errors import AttuneError
-from memory.records import Passage, Recalled
+from memory.records import Message, Passage, Recalled
+from memory.wording import SENTENCE
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 # Share of the context, and tokens at most, for memories and passages together.
 SHARE, MOST_TOKENS = 4, 1_000
 MOST_PASSAGES = 4
+TOLD = """
+    SELECT DISTINCT json_extract(one.value, '$.text') AS text
+    FROM message JOIN generation ON reply_id = message.id, json_each(body, '$.passages') AS one
+    WHERE conversation_id = ?
+"""
 USE = "Use /learn PATH, /learn list or /learn forget PATH."
 
 
@@ -33,17 +39,35 @@ class Source:
     score: float
 
 
-def passages_for(runtime: Runtime, policy: Policy, text: str, recalled: Sequence[Recalled]) -> list[Passage]:
-    """The passages that a prompt shows beside the memories, within what these leave of the budget."""
+def passages_for(
+    runtime: Runtime,
+    policy: Policy,
+    text: str,
+    recalled: Sequence[Recalled],
+    shown: Sequence[Passage] = (),
+) -> list[Passage]:
+    """The passages that a prompt shows beside the memories, within what these leave of the budget, and what
+    the passages leave that the turn was `shown` already."""
 
-    def count(shown: str) -> int:
-        return policy.count_tokens([{"role": "user", "content": f"- [1] {shown}"}])
+    def count(one: str) -> int:
+        return policy.count_tokens([{"role": "user", "content": f"- [1] {one}"}])
 
     if not runtime.has_documents:
         return []
     budget = min(policy.context_length // SHARE, MOST_TOKENS)
-    budget -= sum(count(memory.text) for memory in recalled)
+    budget -= sum(count(one.text) for one in (*recalled, *shown))
     return runtime.documents.passages.search(text, budget, count, most=MOST_PASSAGES)
+
+
+def claims(runtime: Runtime, source: Message, passages: Sequence[Passage]) -> list[str]:
+    """What documents told the model up to this turn, in short pieces: what repeats one of these does not
+    come from the owner. `passages` are those of this turn; earlier ones stand in its prompt as history."""
+    before = runtime.journal.db.rows(TOLD, (source.conversation_id,))
+    texts = {*(one.text for one in passages), *(row["text"] for row in before)}
+    # Sentences run over the ends of lines, and items of a list end with their lines.
+    return [
+        piece for text in texts for one in (text, " ".join(text.split())) for piece in SENTENCE.split(one)
+    ]
 
 
 def sources(passages: Sequence[Passage]) -> list[Source]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent import documents
 from agent.events import Notice
 from agent.noting import told
 from memory.learning import Learned, learn
@@ -86,8 +87,12 @@ def after_turn(runtime: Runtime, turn: Turn) -> list[Notice]:
         stream: Any = turn.policy.stream(messages, sampling, (), turn.cancel)
         return next((one.text for one in stream if isinstance(one, Generated)), "")
 
-    shown = [one.text for one in turn.recalled]
-    learned = learn_all(runtime, turn.source, extract(ask, said), shown)
+    found = extract(ask, said)
+    if not found:
+        return []
+    claims = documents.claims(runtime, turn.source, turn.passages)
+    shown = [*(one.text for one in turn.recalled), *claims]
+    learned = learn_all(runtime, turn.source, found, shown)
     return [Notice(text) for one in learned if (text := told(one))]
 
 

@@ -13,10 +13,11 @@ def run(arguments: dict[str, str], context: ToolContext) -> str:
     context.recalled.extend(found)
     lines = [f"- {memory.text}" for memory in found]
     shown = {one for passage in context.passages for one in passage.ids}
-    for passage in passages_for(runtime, runtime.policy, query, found):
+    for passage in passages_for(runtime, runtime.policy, query, found, context.passages):
         if shown.isdisjoint(passage.ids):
             context.passages.append(passage)
-            lines.append(f"[{len(context.passages)}] {passage.text}")
+            # on one line, as in a prompt: forgetting seeks it so
+            lines.append(f"[{len(context.passages)}] {' '.join(passage.text.split())}")
     return "\n".join(lines) or "Nothing found."
 
 

@@ -12,13 +12,15 @@ def run(arguments: dict[str, str], context: ToolContext) -> str:
         runtime.facts.remember(arguments["fact"], origin="inferred")
         runtime.in_step()
         return "Saved."
+    from agent.documents import claims
     from memory.learning import learn
 
+    source = runtime.journal.message(context.source_message_id)
     learned = learn(
         runtime.facts,
         arguments["fact"],
-        runtime.journal.message(context.source_message_id),
-        [one.text for one in context.recalled],
+        source,
+        [*(one.text for one in context.recalled), *claims(runtime, source, context.passages)],
         infer=runtime.infers,
     )
     if learned.new:

@@ -9,11 +9,12 @@ import pytest
 
 from agent import commands
 from agent.commands import CommandContext
-from agent.documents import sources_line
-from agent.events import RecallDone, ReplyDone
+from agent.documents import SHARE, sources_line
+from agent.events import RecallDone, ReplyDone, ToolFinished
 from agent.runtime import Runtime
 from memory.errors import AttuneError
 from memory.records import Passage
+from memory.withheld import withheld
 from tests.agent.command_line import Attune
 from tests.agent.scripted import call
 
@@ -86,6 +87,65 @@ def test_the_recall_tool_searches_documents_too(make_runtime: Callable[..., Runt
     assert [one.text for one in again.passages] == [BOAT]
 
 
+def test_what_the_recall_tool_told_is_forgotten_with_its_file(
+    make_runtime: Callable[..., Runtime], tmp_path: Path
+) -> None:
+    runtime = make_runtime(call("recall", query="Where is the golden key?"), "Ok.", "Fine.")
+    secret = tmp_path / "secret.md"
+    secret.write_text("The Zquirlbat hides the golden key\nbelow the third stone of the wall.\n")
+    runtime.documents.learn([secret])
+    first = done(runtime, "Hello there.")
+    [told] = [one["content"] for one in first.generation.messages if one["role"] == "tool"]
+    assert told == "[1] The Zquirlbat hides the golden key below the third stone of the wall."
+    talk = first.message.conversation_id
+    [second] = [
+        event
+        for event in runtime.loop.turn("And now?", conversation_id=talk, parent_id=first.message.id)
+        if isinstance(event, ReplyDone)
+    ]
+    assert "Zquirlbat" in str(runtime.journal.generation(second.message.id).messages)
+    commands.run(runtime, f"/learn forget {secret}", CommandContext())
+    for message in runtime.journal.path(second.message.id):
+        assert "Zquirlbat" not in f"{message.content} {message.sent}"
+    for reply in runtime.journal.replies_of(talk):
+        assert "Zquirlbat" not in str(runtime.journal.generation(reply.id))
+    assert withheld(runtime.journal.db) == {first.message.id, second.message.id}
+
+
+def test_what_a_document_says_does_not_become_a_fact_about_the_owner(
+    make_runtime: Callable[..., Runtime], tmp_path: Path
+) -> None:
+    """Neither in the turn that is shown it nor in a later one, which has it as history."""
+    claim = call("remember", fact="The owner is a convinced vegetarian.")
+    runtime = make_runtime(claim, "Ok.", claim, "Fine.")
+    (tmp_path / "found.md").write_text(
+        "The kitchen is not to be used after ten. I am a\nconvinced vegetarian. The oven is old."
+    )
+    runtime.documents.learn([tmp_path / "found.md"])
+    first = list(runtime.loop.turn("What does the note about the kitchen and the oven say?"))
+    [end] = [event for event in first if isinstance(event, ReplyDone)]
+    assert end.generation.passages != ()
+    later = runtime.loop.turn(
+        "And then?", conversation_id=end.message.conversation_id, parent_id=end.message.id
+    )
+    for events in (first, list(later)):
+        [saved] = [event.result for event in events if isinstance(event, ToolFinished)]
+        assert saved.startswith("Not saved: That was recalled")
+    assert runtime.facts.all() == []
+
+
+def test_recalls_of_one_turn_share_one_budget(make_runtime: Callable[..., Runtime], tmp_path: Path) -> None:
+    names = ("boat", "engine", "garden", "kitchen")
+    for name in names:
+        filling = " ".join(f"{name}{n}" for n in range(30))
+        (tmp_path / f"{name}.md").write_text(f"The {name} is described here: {filling}.")
+    looks = [call("recall", query=f"The {name} is described here") for name in names[1:]]
+    runtime = make_runtime(*looks, "So it is.", context_length=400)
+    runtime.documents.learn([tmp_path / f"{name}.md" for name in names])
+    shown = done(runtime, "How is the boat described here?").generation.passages
+    assert 0 < sum(len(one.text.split()) for one in shown) <= 400 // SHARE
+
+
 def test_a_small_context_gets_no_passages_beyond_its_share(
     make_runtime: Callable[..., Runtime], notes: Path
 ) -> None:
@@ -110,7 +170,14 @@ def test_the_slash_command_lists_and_forgets(make_runtime: Callable[..., Runtime
     assert "boat.md" in commands.run(runtime, "/learn list", CommandContext()).text
     assert "boat.md" in commands.run(runtime, f"/learn forget '{notes}'", CommandContext()).text
     assert runtime.documents.store.all() == []
-    for line in ("/learn forget", "/learn 'open", "/learn forget a b", f"/learn '{notes}/missing.md'"):
+    for line in (
+        "/learn forget",
+        "/learn 'open",
+        "/learn forget a b",
+        f"/learn '{notes}/missing.md'",
+        "/learn ~nobody-of-this-name/x",
+        f"/learn {'x' * 300}",
+    ):
         with pytest.raises(AttuneError):
             commands.run(runtime, line, CommandContext())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,17 @@ def test_only_a_large_base_is_asked_to_extract(
     by_text = {one.text: one.origin for one in runtime.facts.all()}
     expected = {"I teach at the school in Deinze.": "said", "I enjoy the quiet.": "inferred"}
     assert by_text == (expected if kept else {})
+
+
+def test_what_a_large_base_takes_from_a_document_is_not_kept(
+    make_runtime: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = json.dumps({"facts": [{"fact": "I enjoy the quiet."}, {"fact": "I like long walks."}]})
+    runtime = make_runtime("Good.", found)
+    (tmp_path / "diary.md").write_text("The quiet of the school is what I enjoy. It rained.")
+    runtime.documents.learn([tmp_path / "diary.md"])
+    runtime._spec = BaseSpec("large", "nowhere", "0" * 64)
+    runtime.registry.list()
+    monkeypatch.setattr("policies.base_models.parameters", lambda spec: LARGE)
+    notices(runtime, "What is there to enjoy about the quiet of the school?")
+    assert texts(runtime) == ["I like long walks."]
