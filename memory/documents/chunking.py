@@ -8,13 +8,14 @@ Every passage is a span of the text, and no two overlap.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from memory.documents.sentences import LONGEST, Span, sentences, stripped
 
-HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
-WIKI_HEADING = re.compile(r"^\s{0,3}(=(?: ?=){0,5})\s*([^=\s][^=]*?)\s*\1\s*$")
+# What closes a title is taken off in code: a pattern for it would try every part of a run of white space.
+HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*)$")
+WIKI_HEADING = re.compile(r"^\s{0,3}(=(?: ?=){0,5})\s*([^=\s][^=]*)\1\s*$")
 UNDERLINE = re.compile(r"^ {0,3}(=+|-{3,})\s*$")
 FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
 ITEM = re.compile(r"^\s*(?:[-*+\u2022]|\d{1,3}[.)])\s+\S")
@@ -39,9 +40,12 @@ class Chunk:
     heading: str = ""
 
 
-def chunks(text: str, code: bool = False) -> list[Chunk]:
-    """All passages of `text`, in order; `code` for a source file."""
-    return list(_code(text, 0, len(text), "") if code else _prose(text))
+def chunks(text: str, code: bool = False, begins: Collection[int] = ()) -> list[Chunk]:
+    """All passages of `text`, in order; `code` for a source file.
+
+    `begins` are the offsets at which a message or a mail begins: code that is still open there ends there.
+    """
+    return list(_code(text, 0, len(text), "") if code else _prose(text, frozenset(begins)))
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[Span]:
@@ -52,52 +56,81 @@ def _lines(text: str, start: int, end: int) -> Iterator[Span]:
         start = stop
 
 
-def _prose(text: str) -> Iterator[Chunk]:
+def _prose(text: str, begins: Collection[int]) -> Iterator[Chunk]:
     above: list[tuple[int, str]] = []
     block: list[Span] = []
     fence: str | None = None
+    opened = 0
+    bare: Span | None = None  # the line of the newest heading, while nothing stands below it
 
-    def path() -> str:
-        return " > ".join(title for _, title in above)
+    def path(depth: int | None = None) -> str:
+        return " > ".join(title for _, title in above[:depth])
 
     def flush() -> Iterator[Chunk]:
+        nonlocal bare
         for start, end in _paragraph(text, block):
+            bare = None
             yield Chunk(start, end, path())
         block.clear()
 
-    opened = 0
+    def close(end: int) -> Iterator[Chunk]:
+        nonlocal fence, bare
+        fence = bare = None
+        yield from _code(text, opened, end, path())
+
+    def enter(level: int, title: str, line: Span) -> Iterator[Chunk]:
+        nonlocal bare
+        if above and above[-1][0] >= level:
+            yield from own_line()
+        while above and above[-1][0] >= level:
+            above.pop()
+        if title:
+            above.append((level, title[:HEADING_LENGTH]))
+            bare = line
+        if len(title) > HEADING_LENGTH:
+            yield from own_line()
+
+    def own_line() -> Iterator[Chunk]:
+        """A heading that stands over nothing, or not whole, is a passage: else what it says is lost."""
+        nonlocal bare
+        if bare is not None:
+            yield from (Chunk(start, end, path(-1)) for start, end in sentences(text, *bare))
+        bare = None
+
     for start, end in _lines(text, 0, len(text)):
         line = text[start:end]
         marks = FENCE.match(line)
+        if fence is not None and start in begins:
+            yield from close(start)
         if fence is not None:
             if marks and marks.group(1).startswith(fence):
-                yield from _code(text, opened, end, path())
-                fence = None
+                yield from close(end)
             continue
         if marks:
             yield from flush()
             fence, opened = marks.group(1), start
-        elif found := HEADING.match(line) or WIKI_HEADING.match(line):
+        elif found := HEADING.match(line):
             yield from flush()
-            _enter(above, len(found.group(1).replace(" ", "")), found.group(2))
+            title = found.group(2).rstrip().rstrip("#").rstrip()
+            yield from enter(len(found.group(1)), title, (start, end))
+        elif found := WIKI_HEADING.match(line):
+            yield from flush()
+            yield from enter(len(found.group(1).replace(" ", "")), found.group(2).rstrip(), (start, end))
         elif len(block) == 1 and (under := UNDERLINE.match(line)):
             title = text[block[0][0] : block[0][1]].strip()
-            block.clear()
-            _enter(above, 1 if under.group(1).startswith("=") else 2, title)
+            if len(title) > HEADING_LENGTH or ITEM.match(title):
+                yield from flush()  # a rule below a paragraph
+            else:
+                level = 1 if under.group(1).startswith("=") else 2
+                yield from enter(level, title, block.pop())
         elif not line.strip():
             yield from flush()
         else:
             block.append((start, end))
     if fence is not None:
-        yield from _code(text, opened, len(text), path())
+        yield from close(len(text))
     yield from flush()
-
-
-def _enter(above: list[tuple[int, str]], level: int, title: str) -> None:
-    while above and above[-1][0] >= level:
-        above.pop()
-    if title:
-        above.append((level, title[:HEADING_LENGTH]))
+    yield from own_line()
 
 
 def _paragraph(text: str, lines: list[Span]) -> Iterator[Span]:

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 Span = tuple[int, int]
 # A shorter piece ("Yes.", "3.") says nothing alone and is joined to what follows it.
 SHORTEST, LONGEST = 40, 400
-END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f]+[\"'\u201d\u2019)\]]*(?=\s|$)|[\u3002\uff01\uff1f]")
+STOPS = r"[.!?\u2026\u3002\uff01\uff1f]"
+# A run of stops is looked at from its first one only: from each of them it would take quadratic time.
+END = re.compile(rf"(?<!{STOPS}){STOPS}+[\"'\u201d\u2019)\]]*(?=\s|$)|[\u3002\uff01\uff1f]")
 BEFORE = re.compile(r"(\S+)$")
 WITH_STOP = """
     al approx apr art aug ca cap cf ch co col corp dec dept dr ed eds e.g eg eq eqs esp est etc ex feb

@@ -38,6 +38,7 @@ def cut(parsed: Parsed) -> list[Row]:
     lines = ((at.end(), number) for number, at in enumerate(re.finditer("\n", parsed.text), 2))
     marks = parsed.marks or ((0, 1), *lines)
     offsets = [offset for offset, _ in marks]
+    begins = offsets if parsed.unit == "message" else ()
 
     def number(offset: int) -> int:
         return marks[max(0, bisect_right(offsets, offset) - 1)][1]
@@ -53,7 +54,7 @@ def cut(parsed: Parsed) -> list[Row]:
             chunk.heading,
             parsed.text[chunk.start : chunk.end],
         )
-        for position, chunk in enumerate(chunks(parsed.text, parsed.code))
+        for position, chunk in enumerate(chunks(parsed.text, parsed.code, begins))
     ]
 
 
