@@ -55,7 +55,7 @@ def passages_for(
     if not runtime.has_documents:
         return []
     budget = min(policy.context_length // SHARE, MOST_TOKENS)
-    budget -= sum(count(one.text) for one in (*recalled, *shown))
+    budget -= sum(count(memory.text) for memory in recalled) + sum(count(passage.text) for passage in shown)
     return runtime.documents.passages.search(text, budget, count, most=MOST_PASSAGES)
 
 
