@@ -1,4 +1,5 @@
-"""Forgetting documents: rows, full text, vectors, the lines of stored prompts that showed them.
+"""Forgetting documents: rows, full text, vectors, the lines of stored prompts and of tool results that
+showed them.
 
 As for a memory (erase.py): the replies that were shown a passage of them, or whose prompt holds one as
 history, are withheld from training, which marks the adapters that learned from them. A process that dies
