@@ -22,7 +22,7 @@ def learn(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Learn documents: Markdown, text, HTML, PDF, DOCX, source code, e-mail, chat exports."""
+    """Learn documents: Markdown, text, HTML, PDF, DOCX, source code, notebooks, e-mail, chat exports."""
     if sum((bool(paths), show, forget is not None)) != 1:
         raise typer.BadParameter("Give one of PATH..., --list and --forget PATH.")
     with opened(context, home).runtime() as runtime:

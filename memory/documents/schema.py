@@ -11,7 +11,7 @@ CREATE TABLE document (
 -- AUTOINCREMENT: an id that was forgotten never comes back, so no stale entry of an index can mean another
 -- passage. The passages of a document have consecutive ids, in the order of its text.
 -- begin_at and end_at are characters of what the reader made of the file; from_unit and to_unit its lines,
--- pages, paragraphs or messages.
+-- pages, paragraphs, messages or cells.
 CREATE TABLE passage (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     document_id TEXT NOT NULL REFERENCES document(id) ON DELETE CASCADE,

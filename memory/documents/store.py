@@ -38,7 +38,7 @@ def cut(parsed: Parsed) -> list[Row]:
     lines = ((at.end(), number) for number, at in enumerate(re.finditer("\n", parsed.text), 2))
     marks = parsed.marks or ((0, 1), *lines)
     offsets = [offset for offset, _ in marks]
-    begins = offsets if parsed.unit == "message" else ()
+    begins = offsets if parsed.unit in ("message", "cell") else ()
 
     def number(offset: int) -> int:
         return marks[max(0, bisect_right(offsets, offset) - 1)][1]
