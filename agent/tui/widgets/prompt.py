@@ -69,7 +69,8 @@ class Prompt(TextArea):
         if chosen is not None and chosen != self.text.strip():
             self.put(chosen + " ")
             return
-        text = self.text
+        # an Enter typed while the screen was not up yet comes as an empty line; a command is one below it too
+        text = self.text.strip("\n")
         if not text.strip():
             return
         self.put("")
@@ -164,6 +165,7 @@ class Completions(OptionList, can_focus=False):
     def offer(self, written: str) -> None:
         """Show what fits `written`: a slash and letters with nothing after them."""
         self._written = written
+        written = written.lstrip("\n")
         found = (
             self._complete(written)
             if written.startswith("/") and not written.split("/", 1)[1].count(" ")

@@ -51,6 +51,21 @@ async def test_a_new_line_is_not_sent(runtime: FakeRuntime, key: str) -> None:
         assert runtime.journal.recent_user_texts() == []
 
 
+async def test_a_command_below_an_empty_line_is_completed_and_carried_out(runtime: FakeRuntime) -> None:
+    """An Enter that was typed before the screen was up arrives as a new line."""
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await pilot.press("ctrl+j", *"/rege")
+        await until(lambda: chat.query_one("#completions").display)
+        await pilot.press("tab")
+        assert chat.prompt.text == "/regenerate "
+        chat.prompt.put("\n/frobnicate\n")
+        await pilot.press("enter")
+        await until(lambda: "frobnicate" in notices(pilot.app))
+        assert chat.prompt.earlier == ["/frobnicate"]
+        assert runtime.journal.recent_user_texts() == []
+
+
 async def test_up_and_down_walk_the_history_and_keep_the_draft(runtime: FakeRuntime) -> None:
     talked(runtime, "first", "second")
     async with running(runtime) as pilot:
