@@ -89,6 +89,7 @@ class Blind:
                 and one.version != active
                 and one.version not in left
                 and SET_ASIDE not in one.report
+                and not one.forgotten
             ]
             other = waiting[-1] if waiting else None
         return None if speaks is other else (_side(speaks), _side(other))

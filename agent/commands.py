@@ -68,6 +68,11 @@ def completions(prefix: str) -> list[tuple[str, str]]:
     ]
 
 
+def usages() -> list[tuple[str, str, str]]:
+    """(command, one line of help, what may stand after it) for every command."""
+    return [(command.name, command.help, command.usage) for command in COMMANDS]
+
+
 def run(runtime: Runtime, line: str, context: CommandContext) -> CommandResult:
     """Run one line that starts with "/". AttuneError holds the sentence for what cannot be done."""
     name, _, rest = line.strip().partition(" ")
@@ -292,7 +297,7 @@ COMMANDS = (
     Command("/regenerate", "another reply to the same message", _on_reply("regenerate")),
     Command("/pick", "this reply is the best of its siblings", _pick),
     Command("/copy", "copy the reply", _copy),
-    Command("/export", "write the conversations to a file", _export, "FILE"),
+    Command("/export", "write all that is yours here to a file, to read (.md) or to import", _export, "FILE"),
     Command("/quit", "leave", _face("quit")),
 )
 BY_NAME = {command.name: command for command in COMMANDS} | {"/exit": COMMANDS[-1]}

@@ -50,7 +50,8 @@ def examine(home: Path, model: str | None = None) -> Iterator[Check]:
     def read() -> Check:
         nonlocal settings
         settings = load_settings(home, model=model)
-        return Check("config", True, f"{home / 'config.toml'} is fine")
+        path = home / "config.toml"
+        return Check("config", True, f"{path} is fine" if path.exists() else f"no {path}; the defaults apply")
 
     yield _guarded("config", read)
     yield _guarded("device", lambda: _device(settings))

@@ -46,7 +46,8 @@ def questions(runtime: Runtime, recalled: Sequence[Recalled]) -> list[Notice]:
     return [
         Notice(
             f"I only inferred this: \u201c{one.text}\u201d Is it so? "
-            f"`/memory yes` keeps it, `/memory no` takes it back ({one.id})."
+            f"`/memory yes` keeps it, `/memory no` takes it back "
+            f"(in a shell `attune memory confirm {one.id}`, or `retract`)."
         )
         for one in runtime.facts.to_ask([one.memory_id for one in recalled])
     ]

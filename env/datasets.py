@@ -23,7 +23,8 @@ Source = Literal["thumb", "edit", "pick", "siblings", "hindsight"]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Something said, or wished. `ids` are empty when `text` never came out of the policy.
+    """Something said, or wished. `ids` are empty when `text` never came out of the policy; they are under
+    the tokenizer of `base`.
 
     `finished` is False for a reply that was cut off (cancelled, or out of tokens): no end-of-turn
     token belongs after it.
@@ -32,6 +33,7 @@ class Reply:
     text: str
     ids: tuple[int, ...] = ()
     finished: bool = True
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,4 +294,6 @@ def _untried(generation: Generation) -> Prompt:
 
 
 def _said(text: str, generation: Generation) -> Reply:
-    return Reply(text, tuple(generation.completion_ids), generation.finish_reason == "stop")
+    return Reply(
+        text, tuple(generation.completion_ids), generation.finish_reason == "stop", generation.base
+    )

@@ -1,7 +1,8 @@
 """The ledger: what the owner thought of the replies, as append-only events.
 
 Taking a rating back is another event. What counts in the end ("signals") is the newest thumb of
-each reply unless it is a clear, every edit and every pick.
+each reply unless it is a clear, every edit and every pick. Newest is by the clock, not by `seq`: an import
+brings older events later.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class Ledger:
         return None if row is None else _feedback(row)
 
     def signals(self) -> list[tuple[Feedback, Message]]:
-        """What counts, with the reply it is about, ordered by seq; lighter than `ledger`."""
-        found = self.db.rows(f"SELECT {COLUMNS} FROM signal ORDER BY seq")
+        """What counts, with the reply it is about, oldest first; lighter than `ledger`."""
+        found = self.db.rows(f"SELECT {COLUMNS} FROM signal ORDER BY created_at, seq")
         replies = {
             row["id"]: read_message(row)
             for row in self.db.rows("SELECT * FROM message WHERE id IN (SELECT reply_id FROM signal)")
@@ -83,7 +84,7 @@ class Ledger:
         ]
 
     def ledger(self, withheld: bool = False) -> list[tuple[Feedback, Message, Generation]]:
-        """What counts: the newest thumb of each reply unless cleared, all edits, all picks; by seq.
+        """What counts: the newest thumb of each reply unless cleared, all edits, all picks; oldest first.
 
         Every training row comes from here, so events on replies that knew a forgotten memory (withheld.py)
         are left out, unless `withheld` asks for them too: to count, never to train.
@@ -142,13 +143,17 @@ class Ledger:
             self._reply(reply_id)
             row = connection.execute(
                 "INSERT INTO feedback (id, reply_id, kind, value, created_at, why, text, other_id, source)"
-                f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {COLUMNS}",
+                # never older than what was said of this reply before, whatever the clock did meanwhile
+                " VALUES (?, ?, ?, ?, MAX(?, COALESCE("
+                "(SELECT MAX(created_at) FROM feedback WHERE reply_id = ?), 0)), ?, ?, ?, ?)"
+                f" RETURNING {COLUMNS}",
                 (
                     uuid.uuid4().hex,
                     reply_id,
                     kind,
                     value,
                     time.time(),
+                    reply_id,
                     why,
                     text,
                     other_id,

@@ -282,6 +282,16 @@ PAST = """
 CREATE INDEX memory_past ON memory(folded) WHERE valid_to IS NOT NULL;
 """
 
+NEWEST = """
+-- What was rated on another machine and imported here comes later by seq, though it may have been said first.
+DROP VIEW signal;
+CREATE VIEW signal AS
+    SELECT * FROM feedback AS f WHERE kind <> 'thumb' OR (value <> 0 AND NOT EXISTS (
+        SELECT 1 FROM feedback AS later
+        WHERE later.reply_id = f.reply_id AND later.kind = 'thumb'
+            AND (later.created_at, later.seq) > (f.created_at, f.seq)));
+"""
+
 MIGRATIONS = (
     Migration("memory-0001-journal", JOURNAL),
     Migration("memory-0002-facts", FACTS),
@@ -294,4 +304,5 @@ MIGRATIONS = (
     Migration("memory-0009-unlearned", UNLEARNED),
     Migration("memory-0010-erasures", ERASURES),
     Migration("memory-0011-past", PAST),
+    Migration("memory-0012-newest", NEWEST),
 )

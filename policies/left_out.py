@@ -27,7 +27,7 @@ def left_out(registry: AdapterRegistry, base: BaseSpec) -> str | None:
         )
     return (
         f"The adapter {chosen.version} belongs to the model {chosen.base} and is left out on {base.name}; "
-        f"it comes back with `/model {name}`."
+        f"it comes back with `--model {name}`, or `/model {name}` in the chat."
     )
 
 

@@ -169,7 +169,7 @@ def forget(context: typer.Context, memory_id: Id, as_json: Json = False, home: H
 
 @app.command()
 def rebuild(context: typer.Context, as_json: Json = False, home: Home = None) -> None:
-    """Make the search index anew from the database."""
+    """Make the search index of the memories anew from the database; passages come back by themselves."""
     progress = ProgressLine()
     with opened(context, home).runtime() as runtime:
         try:

@@ -12,7 +12,8 @@ from memory.lineage import mark
 from memory.records import Adapter
 
 app = typer.Typer(help="Adapter versions.", no_args_is_help=True, rich_markup_mode=None)
-Version = Annotated[str, typer.Argument(metavar="V", help="Such as v1; `base` is the model without one.")]
+Version = Annotated[str, typer.Argument(metavar="V", help="Such as v1.")]
+OrBase = Annotated[str, typer.Argument(metavar="V", help="Such as v1; `base` is the model without one.")]
 
 
 @app.command(name="list")
@@ -50,7 +51,7 @@ def show(context: typer.Context, version: Version, as_json: Json = False, home: 
 
 
 @app.command()
-def use(context: typer.Context, version: Version, as_json: Json = False, home: Home = None) -> None:
+def use(context: typer.Context, version: OrBase, as_json: Json = False, home: Home = None) -> None:
     """Let a version speak from the next reply on."""
     with opened(context, home).runtime() as runtime:
         active = runtime.use(None if version == "base" else version)

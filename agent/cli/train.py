@@ -33,7 +33,7 @@ def train(
         Algorithm,
         typer.Option(
             help="auto chooses by what the ledger holds: kto learns from thumbs, dpo from pairs, ppo and "
-            "grpo from a reward model, sft imitates liked replies and the texts in the folder imports."
+            "grpo from a reward model, sft imitates liked replies and the texts in the home's folder imports."
         ),
     ] = Algorithm.auto,
     as_json: Json = False,

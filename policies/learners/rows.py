@@ -8,6 +8,7 @@ from typing import Any
 
 from env.datasets import Prompt, Reply
 from memory.errors import AttuneError
+from policies.tool_calls import parse_tool_calls
 
 
 class LearnError(AttuneError):
@@ -60,13 +61,33 @@ class Tokeniser:
             prompt_ids = list(prompt.ids)
         else:
             prompt_ids = list(self._format.encode(self._format.render(prompt.messages, prompt.tools)))
-        completion = list(reply.ids) if same else []
+        completion = list(reply.ids) if self._made(reply, same) else []
         if not completion:
             completion = list(self._tokenizer(reply.text, add_special_tokens=False)["input_ids"])
         if reply.finished and (not completion or completion[-1] not in self._stops):
             completion.append(self.end_of_turn)
         completion = completion[: self._max_length - 1]
         return Tokens(prompt_ids[-(self._max_length - len(completion)) :], completion)
+
+    def says(self, reply: Reply) -> bool:
+        """Whether there is anything to learn of `reply`: a call of a tool that another base made has no text."""
+        return bool(reply.text.strip()) or not reply.ids or self._made(reply)
+
+    def _made(self, reply: Reply, sure: bool = False) -> bool:
+        """Whether the ids of `reply` are this tokenizer's; `sure`: the prompt's ids are, so those are too.
+
+        A sibling may come from another base than the prompt, and a prompt without ids has replies with some.
+        """
+        if not reply.ids or reply.base != self._base:
+            return False
+        return sure or _visible(self._tokenizer.decode(list(reply.ids), skip_special_tokens=True)) == (
+            _visible(reply.text)
+        )
+
+
+def _visible(text: str) -> str:
+    """What of `text` the person sees, with white space evened out."""
+    return " ".join(parse_tool_calls(text)[0].split())
 
 
 def padding(tokenizer: Any) -> int:

@@ -7,10 +7,11 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Static
 
-from agent.commands import completions
+from agent.commands import usages
 from agent.tui import keys
 
 WIDTH = 31  # of the left column
+NARROW = 12  # of that of the commands
 
 
 class HelpScreen(Screen[None]):
@@ -25,11 +26,10 @@ class HelpScreen(Screen[None]):
                 rows = [(keys.written(one.key), one.description) for one in keys.table(title)]
                 yield Static(_table(rows, WIDTH), markup=False, classes="rows")
             yield Static("Commands", markup=False, classes="section")
-            yield Static(_table(completions("/"), WIDTH), markup=False, classes="rows")
+            yield Static(_table(_commands(), NARROW), markup=False, classes="rows")
             yield Static("Also", markup=False, classes="section")
             yield Static(
-                "Ctrl+P opens the command palette. Every mark under a reply can be clicked.\n"
-                "Keys may be moved in the app with a keymap; their ids stand in agent/tui/keys.py.",
+                "Ctrl+P opens the command palette. Every mark under a reply can be clicked.",
                 markup=False,
                 classes="rows",
             )
@@ -37,6 +37,16 @@ class HelpScreen(Screen[None]):
 
     def action_back(self) -> None:
         self.dismiss(None)
+
+
+def _commands() -> list[tuple[str, str]]:
+    """Every command with its help, and below it what may stand after its name."""
+    rows = []
+    for name, said, usage in usages():
+        rows.append((name, said))
+        if usage:
+            rows.append(("", f"{name} {usage}"))
+    return rows
 
 
 def _table(rows: list[tuple[str, str]], width: int) -> str:
