@@ -129,42 +129,53 @@ class LearningClock:
             return True
 
     def watch(self) -> None:
-        """Look at the adapter that speaks after a rating: set aside when the taste that it learned is gone;
-        while on trial, rolled back by itself when it does worse than what spoke before, promoted when it does
-        better, by thumbs or by blind picks."""
+        """Look at the adapter that speaks after a rating. While on trial it is rolled back by itself when it
+        does worse than what spoke before, and promoted when it does better, by thumbs or by blind picks; any
+        is set aside when the taste that it learned is gone. In that order: a few thumbs down right after a
+        swap look like a change of taste too, and if it is one, the next thumb tells it of the one before."""
         runtime = self._runtime
         # First the cheap question: to know the active one, the base must be found on the disk.
         if not any(one.status in ("provisional", "promoted") for one in runtime.registry.list()):
             return
         adapter = runtime.active_adapter()
-        if adapter is None or self._set_aside(adapter) or adapter.status != "provisional":
-            return
+        if adapter is not None and not (adapter.status == "provisional" and self._tried(adapter)):
+            self._set_aside(adapter)
+
+    def _tried(self, adapter: Adapter) -> bool:
+        """Hold the trial of `adapter`; whether it has ended."""
         from policies.watch import trial
         from policies.win_rate import win_rates
 
-        seen = trial(adapter, runtime.journal.ledger(withheld=True), runtime.card.weights())
+        runtime = self._runtime
+        ledger = runtime.journal.ledger(withheld=True)
+        mine = {reply.id for _, reply, generation in ledger if generation.adapter == adapter.version}
+        # the thumbs of a trial do not decide which earlier ones it is measured by
+        weights = runtime.card.weights(before=mine)
+        seen = trial(adapter, ledger, weights, runtime.registry.before(adapter.base_sha256))
         decided, why = seen.decided, seen.text
         if decided is None:
             picked = next((one for one in win_rates(runtime.journal, adapter.version) if one.decided), None)
-            if picked is None:
-                return
+            # picks against the base do not outweigh the thumbs of a better adapter before
+            if picked is None or (picked.decided == "better" and seen.behind):
+                return False
             decided, why = picked.decided, f"{picked.wins} of {picked.picks} blind picks went to it"
         if decided == "worse":
             text = f"{adapter.version} was rolled back by itself: {why}."
             if not runtime.take_off(adapter, text, "rejected", _watched(adapter, text, seen)):
-                return
+                return True
             news = UpdateNews("rolled_back", text)
         else:
             text = f"{adapter.version} has proven itself and is promoted: {why}."
             if not runtime.prove(adapter, _watched(adapter, text, seen)):
-                return
+                return True
             news = UpdateNews("promoted", text)
         log.info("%s (e-values: better %.3g, worse %.3g)", text, seen.e_better, seen.e_worse)
         with self._lock:
             self._news.append(news)
+        return True
 
-    def _set_aside(self, adapter: Adapter) -> bool:
-        """Let the base speak where all that `adapter` learned from has faded; True when it did that.
+    def _set_aside(self, adapter: Adapter) -> None:
+        """Let the base speak where all that `adapter` learned from has faded.
 
         Once for each adapter: an owner who lets it speak again has the last word.
         """
@@ -172,7 +183,7 @@ class LearningClock:
 
         runtime = self._runtime
         if SET_ASIDE in adapter.report or not outdated(adapter, runtime.card.weights()):
-            return False
+            return
         text = (
             f"{adapter.version} was set aside: your taste has changed since the replies that it learned "
             "from, so the base speaks until the next update."
@@ -180,11 +191,10 @@ class LearningClock:
         if not runtime.take_off(
             adapter, text, adapter.status, {**adapter.report, SET_ASIDE: text}, to_base=True
         ):
-            return False
+            return
         log.info("%s", text)
         with self._lock:
             self._news.append(UpdateNews("rolled_back", text))
-        return True
 
     def status(self) -> LearningStatus:
         runtime = self._runtime

@@ -294,6 +294,4 @@ def _untried(generation: Generation) -> Prompt:
 
 
 def _said(text: str, generation: Generation) -> Reply:
-    return Reply(
-        text, tuple(generation.completion_ids), generation.finish_reason == "stop", generation.base
-    )
+    return Reply(text, tuple(generation.completion_ids), generation.finish_reason == "stop", generation.base)

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from memory.card_texts import CARD_TEXTS
 from memory.database import Database
 from memory.errors import AttuneError, NotFound
 from memory.facts import fold
+from memory.fading import weighed
 from memory.heeding import Heeded, unheeded
 from memory.journal import Journal
 from memory.observations import Observations
@@ -90,12 +91,16 @@ class PreferenceCard:
             card.trial = exploration.next_trial(card.observations, on_card, card.struck)
         return card.trial
 
-    def weights(self) -> dict[str, float]:
+    def weights(self, before: Collection[str] = ()) -> dict[str, float]:
         """Reply id -> how much a verdict on its style still counts, from 0 to 1 (see fading.py).
 
-        A reply that is not among them was judged for what it says, which no change of taste makes old.
+        A reply that is not among them was judged for what it says, which no change of taste makes old. With
+        `before`, as it was when none of those replies had been judged, which are then not among them.
         """
-        return {one.reply_id: one.weight for one in self._current().observations}
+        seen = list(self._current().observations)
+        if first := next((at + 1 for at, one in enumerate(seen) if one.reply_id in before), 0):
+            seen = weighed(seen[: first - 1])
+        return {one.reply_id: one.weight for one in seen}
 
     def line(self, feature_or_text: str) -> CardLine:
         """One line by feature name or by its text. Raises NotFound."""

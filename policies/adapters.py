@@ -153,6 +153,11 @@ class AdapterRegistry:
             return None
         return adapter
 
+    def before(self, base_sha256: str | None = None) -> str | None:
+        """The version that spoke before the one that speaks; None for the base, also where nothing did."""
+        below = self._log.stack(base_sha256)[-2:-1]
+        return f"v{below[0]}" if below and below[0] is not None else None
+
     def activate(
         self, version: str | None, reason: str, base_sha256: str | None = None, expected: str | None = None
     ) -> Adapter | None:

@@ -24,7 +24,9 @@ def ask(
     text: Annotated[str | None, typer.Argument(help="What to say.")] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="A prompt a line from stdin.")] = False,
     as_json: Json = False,
-    no_memory: Annotated[bool, typer.Option("--no-memory", help="Recall nothing, remember nothing; the conversation is kept.")] = False,
+    no_memory: Annotated[
+        bool, typer.Option("--no-memory", help="Recall and remember nothing; the talk is kept.")
+    ] = False,
     no_card: Annotated[bool, typer.Option("--no-card", help="Do not show the preference card.")] = False,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy; up to 2.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="The longest reply.")] = None,

@@ -32,7 +32,10 @@ def register(app: typer.Typer, measure: Callable[..., None]) -> None:
         as_json: Json = False,
         quick: Annotated[bool, typer.Option("--quick", help="A small run: quick, and rough.")] = False,
         full: Annotated[
-            bool, typer.Option("--full", help="All arms and tastes, five seeds, all conditions if none is named: many hours.")
+            bool,
+            typer.Option(
+                "--full", help="All arms and tastes, five seeds, all conditions if none is named: many hours."
+            ),
         ] = False,
         conditions: Annotated[
             list[str] | None, typer.Option(metavar="NAME,…", help="Noise, drift, an adversary and others.")

@@ -14,7 +14,10 @@ from memory.errors import AttuneError
 if TYPE_CHECKING:
     from agent.runtime import Runtime
 
-app = typer.Typer(help="Forget for good, in the weights too; alone, say which adapters still know it.", rich_markup_mode=None)
+app = typer.Typer(
+    help="Forget for good, in the weights too; alone, say which adapters still know it.",
+    rich_markup_mode=None,
+)
 Retrain = Annotated[
     bool, typer.Option("--retrain", help="Train an adapter without it now; until then the base speaks.")
 ]

@@ -70,7 +70,7 @@ class Tokeniser:
         return Tokens(prompt_ids[-(self._max_length - len(completion)) :], completion)
 
     def says(self, reply: Reply) -> bool:
-        """Whether there is anything to learn of `reply`: a call of a tool that another base made has no text."""
+        """Whether there is anything to learn of `reply`: a tool call that another base made has no text."""
         return bool(reply.text.strip()) or not reply.ids or self._made(reply)
 
     def _made(self, reply: Reply, sure: bool = False) -> bool:

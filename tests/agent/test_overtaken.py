@@ -36,10 +36,10 @@ def overtake(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime, Runtime, str
     def prepare(runtime: Runtime, other: Runtime, version: str) -> None:
         weights = runtime.card.weights
 
-        def weighed() -> Any:
+        def weighed(**asked: Any) -> Any:
             monkeypatch.undo()
             other.registry.activate(version, "an update has ended")
-            return weights()
+            return weights(**asked)
 
         monkeypatch.setattr(runtime.card, "weights", weighed)
 

@@ -169,6 +169,37 @@ def test_a_provisional_adapter_that_is_clearly_better_is_promoted_by_itself(
     assert runtime.active_adapter() is not None, "a trial that has ended is not held again"
 
 
+def test_a_bad_adapter_in_the_style_of_a_good_one_gives_way_to_that_one(
+    make_runtime: Make, lora: tuple[Path, dict[str, Any]]
+) -> None:
+    """Its thumbs down look like a change of taste as well, and then the base would speak."""
+    folder, meta = lora
+    runtime = make_runtime("Hello.")
+    learned = [speak(runtime).message.id for _ in range(8)]
+    for number, reply in enumerate(learned):
+        runtime.rate(reply, 1 if number % 2 else -1)
+    report = {"trained_on": {"feedback": [], "replies": learned}}
+    good = runtime.registry.add(folder, {**meta, "status": "promoted", "report": report}).version
+    runtime.use(good)
+    for _ in range(16):
+        learned.append(speak(runtime).message.id)
+        runtime.rate(learned[-1], 1)
+    report = {"trained_on": {"feedback": [], "replies": learned}}
+    bad = runtime.registry.add(folder, {**meta, "status": "provisional", "report": report}).version
+    runtime.use(bad)
+    given = 0
+    while runtime.active_adapter().version == bad:  # type: ignore[union-attr]
+        assert given < 8
+        runtime.rate(speak(runtime).message.id, -1)
+        given += 1
+    assert runtime.active_adapter().version == good  # type: ignore[union-attr]
+    assert runtime.registry.get(bad).status == "rejected"
+    runtime.rate(speak(runtime).message.id, 1)
+    assert runtime.active_adapter().version == good  # type: ignore[union-attr]
+    [news] = [one for one in runtime.poll_update() if one.kind == "rolled_back"]
+    assert f"0 of {given} replies under it were liked, 16 of 16 before" in news.text
+
+
 def test_an_adapter_whose_taste_is_gone_is_set_aside_once(
     make_runtime: Make, lora: tuple[Path, dict[str, Any]]
 ) -> None:

@@ -41,6 +41,30 @@ def test_better_than_before_is_decided_too() -> None:
     assert seen.to_json()["under"] == [5, 5], "it stops at the thumb that decides"
 
 
+def test_a_bad_one_after_a_good_one_is_measured_by_the_good_one() -> None:
+    """In the pool of all, the thumbs down of the bare base would hide it."""
+    base, good = thumbs("------++" * 4, None), thumbs("+" * 15 + "-", "v1")
+    seen = trial(ADAPTER, base + good + thumbs("-----", "v2"), {}, "v1")
+    assert (seen.decided, seen.under, seen.before) == ("worse", (0, 4), (15, 16))
+    assert trial(ADAPTER, base + good + thumbs("-----", "v2"), {}).decided is None, "it followed the base"
+
+
+def test_better_than_all_is_not_enough_while_the_one_before_looks_better() -> None:
+    base, good, under = thumbs("-" * 60, None), thumbs("+" * 10, "v1"), thumbs("++-" * 4, "v2")
+    assert trial(ADAPTER, base + under, {}, None).decided == "better"
+    seen = trial(ADAPTER, base + good + under, {}, "v1")
+    assert seen.decided is None
+    assert seen.e_better > 20
+    assert seen.behind
+    assert (seen.under, seen.before) == ((8, 12), (10, 10))
+
+
+def test_one_that_hardly_spoke_is_no_measure() -> None:
+    base, under = thumbs("+" * 20, None), thumbs("----", "v2")
+    seen = trial(ADAPTER, base + thumbs("--", "v1") + under, {}, "v1")
+    assert (seen.decided, seen.before) == ("worse", (20, 22))
+
+
 def test_as_good_as_before_stays_open() -> None:
     assert trial(ADAPTER, thumbs("++-+" * 6, None) + thumbs("++-+" * 6, "v2"), {}).decided is None
     assert trial(ADAPTER, [], {}).decided is None
