@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from agent.benches.arms import FewShotLearner, StackedLearner, make_learner
 from agent.benches.learner import BenchLearner, shared_policy
 from agent.benches.learners import Student
 from agent.cli import main
+from agent.config import defaults
 from policies.policy import SamplingParams
 from tests.agent.test_bench_cli import Learner
 from tests.policies.rated import LENIENT, SETTINGS, small_exam
@@ -28,7 +30,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ATTUNE_MAX_NEW_TOKENS", "12")
+    monkeypatch.setattr("agent.benches.learner.defaults", partial(defaults, max_new_tokens=12))
     how = {"exam": small_exam(), "limits": LENIENT, "settings": SETTINGS}
     monkeypatch.setattr(BenchLearner, "how", how)
 
