@@ -137,6 +137,11 @@ def _jobs(
         raise BenchError(
             "The learning bench needs at least one taste, one seed, one rating and one held-out prompt."
         )
+    if settings.drift_at is not None and settings.ratings < settings.drift_at:
+        raise BenchError(
+            f"In the condition {condition.name!r} the taste changes after {settings.drift_at} ratings; "
+            f"ask for more than {settings.drift_at}, or leave the condition out."
+        )
     return [
         Job(
             condition.name,
