@@ -227,6 +227,15 @@ def test_base_is_run_though_only_another_arm_was_asked_for():
     assert found["settings"]["tastes"] == list(QUICK["tastes"])
 
 
+def test_who_is_named_twice_is_one_person(tmp_path):
+    few = Experiment(ratings=4, prompts=prompts)
+    log = tmp_path / "closed"
+    once = run(make, ("card",), ("brief", "formal"), (0, 1), few)
+    twice = run(partial(Scripted, log), ("card", "card"), ("brief", "formal", "brief"), (0, 1, 1), few)
+    assert without_times(twice) == without_times(once)
+    assert len(log.read_text().splitlines()) == 8
+
+
 def test_nothing_to_run_is_refused():
     with pytest.raises(BenchError, match="at least one taste"):
         run(make, tastes=())
