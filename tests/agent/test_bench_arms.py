@@ -227,6 +227,7 @@ def test_learners_print_their_table(capsys: pytest.CaptureFixture[str], scripted
         (("learning", "--tastes", "sweet"), "'sweet' is not among the tastes"),
         (("learning", "--seeds", "one"), "--seeds takes whole numbers"),
         (("learners", "--learners", "magic"), "'magic' is not among the learners"),
+        (("sprout", "--skill", "nonsense"), "No skill 'nonsense'; the skills are topics, brief"),
     ],
 )
 def test_a_name_that_nothing_has_is_one_sentence(
