@@ -226,6 +226,8 @@ def test_learners_print_their_table(capsys: pytest.CaptureFixture[str], scripted
         (("learning", "--arms", "legs"), "'legs' is not among the arms"),
         (("learning", "--tastes", "sweet"), "'sweet' is not among the tastes"),
         (("learning", "--seeds", "one"), "--seeds takes whole numbers"),
+        (("learning", "--seeds", "99999999999999999999"), "--seeds takes whole numbers up to"),
+        (("learning", "--seeds", "9" * 5000), "--seeds takes whole numbers up to"),
         (("learners", "--learners", "magic"), "'magic' is not among the learners"),
         (("sprout", "--skill", "nonsense"), "No skill 'nonsense'; the skills are topics, brief"),
     ],
