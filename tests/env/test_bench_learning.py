@@ -86,6 +86,11 @@ class Faulty(Scripted):
         raise RuntimeError("the update broke")
 
 
+class Silent(Scripted):
+    def reply(self, prompt: str) -> tuple[str, str]:
+        return super().reply(prompt)[0], " "
+
+
 make = partial(Scripted, None)
 
 
@@ -214,6 +219,19 @@ def test_a_person_who_rarely_rates_is_asked_until_all_ratings_are_given(tmp_path
 def test_a_person_who_never_rates_ends_the_bench_with_a_sentence():
     with pytest.raises(BenchError, match="only 0 ratings"):
         run(make, tastes=("brief",), seeds=(0,), experiment=Experiment(ratings=1, rate=0.0, prompts=prompts))
+
+
+def test_an_editor_who_likes_every_reply_is_named_with_what_to_do():
+    pleased = Experiment(8, prompts=prompts, habit="edits")
+    with pytest.raises(BenchError, match=r"only 0 ratings in 40 turns: .*'no_emoji'.*; leave that taste out"):
+        run(make, arms=(), tastes=("no_emoji",), seeds=(0,), experiment=pleased)
+
+
+def test_silence_pleases_not_even_an_adversary(tmp_path):
+    others = Experiment(8, prompts=prompts, adversary=1.0, skills=False)
+    result = run(partial(Silent, tmp_path / "closed"), (), ("brief",), (0,), others)
+    assert (tmp_path / "closed").read_text() == "base 8 1\n"
+    assert result["arms"]["base"]["ups"] == 0
 
 
 def test_fewer_ratings_end_at_a_checkpoint_of_their_own():
