@@ -99,9 +99,9 @@ def run(
 def run_all(
     make_learner: MakeLearner,
     conditions: Mapping[str, Condition],
-    arms: Sequence[str] = ALL_ARMS,
+    arms: Sequence[str] = ARMS,
     tastes: Sequence[str] = STYLES,
-    seeds: Sequence[int] = FULL_SEEDS,
+    seeds: Sequence[int] = SEEDS,
     ratings: int | None = None,
     workers: int = 1,
     progress: Progress | None = None,

@@ -17,6 +17,9 @@ from agent.benches.learner import BenchLearner, shared_policy
 from agent.benches.learners import Student
 from agent.cli import main
 from agent.config import defaults
+from env.bench.learning import ALL_ARMS, ARMS, FULL_SEEDS, QUICK, SEEDS
+from env.people import BENCH_TASTES, TOPIC_TASTES
+from memory.features import STYLES
 from policies.policy import SamplingParams
 from tests.agent.test_bench_cli import Learner
 from tests.policies.rated import LENIENT, SETTINGS, small_exam
@@ -199,6 +202,40 @@ def test_conditions_by_name_print_a_block_each_and_keep_their_cells(
     assert "rate30: three replies in ten are rated" in printed
     assert "rate30: satisfaction over ratings" in printed
     assert (tmp_path / "results.txt").read_text().strip() in printed
+
+
+class Even(Learner):
+    """Takes every thumb as it comes."""
+
+    def rate(self, reply_id: str, value: int, why: str | None = None) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("size", "arms", "tastes", "seeds"),
+    [
+        ((), ARMS, STYLES, SEEDS),
+        (("--quick",), ARMS, QUICK["tastes"], QUICK["seeds"]),
+        (("--full",), ALL_ARMS, BENCH_TASTES, FULL_SEEDS),
+    ],
+)
+def test_a_condition_is_run_with_the_people_of_the_bench_it_is_a_condition_of(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[str, ...],
+    arms: tuple[str, ...],
+    tastes: tuple[str, ...],
+    seeds: tuple[int, ...],
+) -> None:
+    monkeypatch.setattr(learning_bench, "make_learner", Even)
+    asked = ("--conditions", "noise20,topics", "--ratings", "1", "--workers", "1")
+    result = json.loads(run(capsys, "learning", "--json", *size, *asked))
+    noise, topics = result["conditions"]["noise20"], result["conditions"]["topics"]
+    assert tuple(noise["arms"]) == tuple(topics["arms"]) == arms
+    assert tuple(noise["settings"]["tastes"]) == tastes
+    assert tuple(topics["settings"]["tastes"]) == tuple(TOPIC_TASTES)
+    assert tuple(result["settings"]["seeds"]) == seeds
+    assert result["settings"]["cells"] == len(arms) * len(seeds) * (len(tastes) + len(TOPIC_TASTES))
 
 
 def test_a_small_run_that_is_kept_prints_what_it_always_printed(
