@@ -72,6 +72,13 @@ class Settings(BaseSettings):
         return SamplingParams(**values)
 
 
+def defaults(**changes: Any) -> Settings:
+    """The defaults of this file with `changes`, whatever the environment says: for measuring."""
+    # what is passed to Settings beats the environment, so every field is
+    known = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    return Settings(**{**known, **changes})
+
+
 def load_settings(home: Path, **flags: Any) -> Settings:
     """Settings of `home`; `flags` that are not None win. A broken file is one sentence (ConfigError)."""
     path = config_file(home)

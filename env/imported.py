@@ -65,7 +65,8 @@ def _prose(content: str, path: Path) -> Iterator[Text]:
 
 
 def _chats(content: str, path: Path) -> Iterator[Text]:
-    for number, line in enumerate(content.splitlines(), 1):
+    # not splitlines: a JSON string may hold U+2028 and its like as they are, and they end no line of JSONL
+    for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
         try:

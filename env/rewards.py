@@ -9,7 +9,7 @@ from memory.features import BULLET, EMOJI, WORD
 from memory.records import Feedback
 
 # What an edit may change: the words, and the marks that give a reply its looks and its tone.
-TOKEN = re.compile(rf"{WORD.pattern}|{EMOJI.pattern}|[!?]")
+TOKEN = re.compile(rf"{WORD.pattern}|{EMOJI.pattern}|[.!?]+")
 
 
 def thumb(value: int | None) -> float:
@@ -23,8 +23,9 @@ def edit(before: str, after: str) -> float:
     """What an edit says of the reply it replaced: 1 for an untouched one, -1 for one written anew.
 
     2 r - 1, where r in [0, 1] is the share of words and marks kept (2 M / T of `difflib.SequenceMatcher`).
-    Marks are list markers, emoji, "!" and "?": a reply that was only put into a list is not untouched. That
-    the size of an edit measures displeasure is the idea of PRELUDE (Gao et al. 2024, arXiv 2404.15269).
+    Marks are list markers, emoji and runs of ".", "!" and "?": a reply that was only put into a list, or only
+    cut into sentences, is not untouched. Case, commas and white space are no change. That the size of an edit
+    measures displeasure is the idea of PRELUDE (Gao et al. 2024, arXiv 2404.15269).
     """
     return 2.0 * SequenceMatcher(None, _tokens(before), _tokens(after), autojunk=False).ratio() - 1.0
 
@@ -57,7 +58,7 @@ def reward(event: Feedback, reply_id: str, reply_text: str = "") -> float:
 
 
 def _tokens(text: str) -> list[str]:
-    """Case and stops are no change of words. A marked line starts with one token for its marker."""
+    """In lower case. A marked line starts with one token for its marker."""
     found: list[str] = []
     for line in text.casefold().splitlines():
         marked = BULLET.match(line)

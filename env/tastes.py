@@ -91,11 +91,21 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class TopicTaste:
-    """A taste, by name, for each kind of question (see `env.questions.kind`)."""
+    """A taste, by name, for each kind of question (see `env.questions.kind`).
+
+    Raises ValueError for a name that none of TASTES has.
+    """
 
     how_to: str
     fact: str
     open: str
+
+    def __post_init__(self) -> None:
+        for name in (self.how_to, self.fact, self.open):
+            if name not in TASTES:
+                raise ValueError(
+                    f"No taste {name!r}; the tastes for a kind of question are {', '.join(TASTES)}."
+                )
 
     def of(self, prompt: str) -> Wish:
         return TASTES[getattr(self, kind(prompt))]

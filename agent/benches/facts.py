@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.config import Settings
+from agent.config import defaults
 from agent.runtime import Runtime
 from memory.records import Memory
 from policies.policy import ChatMessage, Generated, SamplingParams, TokenChunk
@@ -69,7 +69,7 @@ def run(
     spec = resolve(model) if speaking else None
     policy: Any = LanguagePolicy(spec) if spec is not None else Listener()
     embedder = load_embedder()
-    settings = Settings(updates=False, explore=False, blind="off", max_new_tokens=TOKENS)
+    settings = defaults(updates=False, explore=False, blind="off", max_new_tokens=TOKENS)
 
     def keep(turns: Sequence[str], step: Callable[[], None]) -> list[Memory]:
         with tempfile.TemporaryDirectory(prefix="attune-facts-", ignore_cleanup_errors=True) as home:

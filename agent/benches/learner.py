@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import prompt
-from agent.config import Settings
+from agent.config import defaults
 from agent.events import ReplyDone, TurnFailed
 from agent.runtime import Runtime
 from agent.turn import SCHEMAS
@@ -81,7 +81,7 @@ class BenchLearner:
         self._seed = seed * 100_000
         self._turns = 0
         self._home = Path(tempfile.mkdtemp(prefix="attune-bench-"))
-        settings = Settings(
+        settings = defaults(
             model=model,
             card=arm in ("card", "all"),
             memory=arm in ("memory", "all"),

@@ -20,8 +20,9 @@ Progress = Callable[[float, str], None]
 class Wanted:
     """What to run besides the small bench. Empty or None: as the small bench has it, or as `full` has it.
 
-    `full` is all conditions, all arms, all tastes of env.people.BENCH_TASTES and five seeds. In the folder
-    `out` every finished cell is kept, and the figures are written when all are there.
+    `conditions` run with the arms, tastes and seeds of the small bench. `full` is all conditions, all arms,
+    all tastes of env.people.BENCH_TASTES and five seeds. In the folder `out` every finished cell is kept,
+    and the figures are written when all are there.
     """
 
     conditions: Sequence[str] = ()
@@ -52,7 +53,7 @@ def run(
 
     wanted = wanted or Wanted()
     known = conditions(wanted.conditions)
-    people: dict[str, Any] = dict(learning.QUICK if quick else _full() if wanted.full else {})
+    people: dict[str, Any] = {**(_full() if wanted.full else {}), **(learning.QUICK if quick else {})}
     people |= {
         name: tuple(given)
         for name, given in (("arms", wanted.arms), ("tastes", wanted.tastes), ("seeds", wanted.seeds))

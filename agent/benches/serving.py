@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import prompt
-from agent.config import Settings
+from agent.config import Settings, defaults
 from agent.events import ReplyDone, TextDelta, TurnFailed
 from agent.runtime import Runtime
 from agent.turn import SCHEMAS
@@ -181,7 +181,7 @@ def run(
 
     tell = progress or (lambda fraction, stage: None)
     home = Path(tempfile.mkdtemp(prefix="attune-bench-"))
-    settings = Settings(model=model, updates=False, explore=False)
+    settings = defaults(model=model, updates=False, explore=False)
     runtime = Runtime(home, settings, in_process=False)
     bare: BareModel | None = None
     try:

@@ -51,6 +51,7 @@ def sprout(
     count = prompts or (40 if quick else 200)
 
     def work(progress: ProgressLine, cancelled: Callable[[], bool]) -> dict[str, Any]:
+        names = bench.rows(skill)
         progress(0.0, "loading the model")
         policy = LanguagePolicy(resolve(opened(context, None, model).model))
         try:
@@ -58,7 +59,7 @@ def sprout(
                 policy,
                 SamplingParams(temperature=0.7, max_new_tokens=256, seed=seed),
                 n=count,
-                names=skill or None,
+                names=names,
                 seed=seed,
                 progress=stoppable(progress, cancelled),
             )

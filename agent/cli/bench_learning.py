@@ -20,6 +20,8 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Keep every finished cell here, go on from those that are there."),
 ]
+# A learner draws its turns with seeds of its own out of the one it is given; all must fit into 64 bits.
+LARGEST = 1_000_000_000
 Plot = Annotated[bool, typer.Option("--plot", help="Draw the curves in the terminal.")]
 
 
@@ -118,12 +120,16 @@ def names(given: list[str] | None) -> tuple[str, ...]:
 
 
 def numbers(given: list[str] | None, option: str) -> tuple[int, ...]:
-    """The same for whole numbers. Raises BenchError."""
+    """The same for whole numbers from 0 to LARGEST. Raises BenchError."""
     from env.bench.errors import BenchError
 
     found = names(given)
-    if not all(number.isdecimal() for number in found):
-        raise BenchError(f"{option} takes whole numbers with commas between, not {' '.join(found)!r}.")
+    for each in found:
+        # the length first: int() refuses thousands of digits
+        if not each.isdecimal() or len(each) > len(str(LARGEST)) or int(each) > LARGEST:
+            raise BenchError(
+                f"{option} takes whole numbers up to {LARGEST} with commas between, not {each[:40]!r}."
+            )
     return tuple(map(int, found))
 
 

@@ -99,9 +99,9 @@ def run(
 def run_all(
     make_learner: MakeLearner,
     conditions: Mapping[str, Condition],
-    arms: Sequence[str] = ALL_ARMS,
+    arms: Sequence[str] = ARMS,
     tastes: Sequence[str] = STYLES,
-    seeds: Sequence[int] = FULL_SEEDS,
+    seeds: Sequence[int] = SEEDS,
     ratings: int | None = None,
     workers: int = 1,
     progress: Progress | None = None,
@@ -123,7 +123,7 @@ def run_all(
         mine = [cell for cell in cells if cell.condition == name]
         result["conditions"][name] = {"about": one.about, **in_full(mine, one.experiment)}
     result["seconds"] = seconds
-    result["settings"] = {"seeds": list(seeds), "workers": workers, "cells": len(cells)}
+    result["settings"] = {"seeds": list(dict.fromkeys(seeds)), "workers": workers, "cells": len(cells)}
     return result
 
 
@@ -131,11 +131,19 @@ def _jobs(
     condition: Condition, arms: Sequence[str], tastes: Sequence[str], seeds: Sequence[int]
 ) -> list[Job]:
     settings = condition.experiment
-    names = condition.tastes or tuple(tastes)
-    wanted = [arm for arm in arms if arm != "base" and (not condition.arms or arm in condition.arms)]
-    if not names or not seeds or settings.ratings < 1 or settings.held_out < 1:
+    # whoever is named twice is one person
+    names, drawn = dict.fromkeys(condition.tastes or tastes), dict.fromkeys(seeds)
+    wanted = dict.fromkeys(
+        arm for arm in arms if arm != "base" and (not condition.arms or arm in condition.arms)
+    )
+    if not names or not drawn or settings.ratings < 1 or settings.held_out < 1:
         raise BenchError(
             "The learning bench needs at least one taste, one seed, one rating and one held-out prompt."
+        )
+    if settings.drift_at is not None and settings.ratings < settings.drift_at:
+        raise BenchError(
+            f"In the condition {condition.name!r} the taste changes after {settings.drift_at} ratings; "
+            f"ask for more than {settings.drift_at}, or leave the condition out."
         )
     return [
         Job(
@@ -147,7 +155,7 @@ def _jobs(
             None if settings.drift_at is None else flipped(taste),
         )
         for taste in names
-        for seed in seeds
+        for seed in drawn
         for arm in ("base", *wanted)
     ]
 

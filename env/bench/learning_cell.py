@@ -184,17 +184,17 @@ def run_cell(
             if cancelled():
                 raise BenchCancelled
             if over:
-                raise BenchError(
-                    f"The person gave only {rated} ratings in {turns} turns; raise `rate` or ask for fewer."
-                )
+                raise BenchError(_too_few(rated, turns, taste, experiment))
             reply_id, text = learner.reply(prompt)
             asked_now = prompt
             prompt, _, _, over, info = conversation.step(text)
             verdict, edit, why = info["verdict"], info.get("edit"), info.get("why")
             # drawn from the turn alone, so that the adversary comes at the same turns in every arm
             if random.Random(f"{person.seed}/{turn}").random() < experiment.adversary:
-                edit, why = adversary.respond(asked_now, text).edit, None
-                verdict = 0 if edit else 1
+                did = adversary.respond(asked_now, text)
+                edit, why = did.edit, None
+                # an editor says nothing of a reply that pleases; from the adversary it is a thumb up
+                verdict = 0 if edit else did.value or 1
             turn += 1
             if edit:
                 learner.edit(reply_id, edit)
@@ -215,6 +215,15 @@ def run_cell(
         cell.verdicts = dict(learner.verdicts())
     cell.seconds, cell.cpu = time.monotonic() - started, time.process_time() - used
     return cell
+
+
+def _too_few(rated: int, turns: int, taste: str, experiment: Experiment) -> str:
+    told = f"The person gave only {rated} ratings in {turns} turns"
+    if experiment.habit == "edits" and experiment.rate == 1.0:
+        return (
+            f"{told}: nearly every reply is {taste!r} as they like it; leave that taste out or ask for fewer."
+        )
+    return f"{told}; raise `rate` or ask for fewer."
 
 
 def _everyday_prompts(split: str, n: int, seed: int) -> Sequence[str]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from env.bench.errors import BenchError
 from env.bench.report import wilson
 from env.skills import probes as skills
 from memory.features import STYLES, style
@@ -22,6 +23,14 @@ MIX_MOST, MIX_LEAST = 0.45, 0.08
 BATCH = 50
 
 
+def rows(names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The skills called `names`, all of them by default. Raises BenchError for a name that none has."""
+    for name in names or ():
+        if name not in skills.SKILLS:
+            raise BenchError(f"No skill {name!r}; the skills are {', '.join(skills.SKILLS)}.")
+    return tuple(names or skills.SKILLS)
+
+
 def run(
     policy: Any,
     sampling: Any,
@@ -30,20 +39,20 @@ def run(
     seed: int = 0,
     progress: Callable[[float, str], None] = lambda fraction, text: None,
 ) -> dict[str, Any]:
-    """Ask `n` probes of each skill. `sampling` is passed to `policy.generate` as it is.
+    """Ask `n` probes of each of `rows(names)`. `sampling` is passed to `policy.generate` as it is.
 
     Returns {"skills": {NAME: {"passed", "n", "share", "low", "high", "floor", "holds", "failures"}},
     "mix": {...}, "holds", "seconds"}; failures are up to five (question, reply) pairs.
     """
     begun = time.perf_counter()
-    rows: dict[str, Any] = {}
-    chosen = tuple(names or skills.SKILLS)
+    found: dict[str, Any] = {}
+    chosen = rows(names)
     for number, name in enumerate(chosen):
         progress(number / len(chosen), name)
         asked = skills.probes(name, n, seed)
         texts = _replies(policy, sampling, asked)
         if name == "mix":
-            rows[name] = _mix(texts)
+            found[name] = _mix(texts)
             continue
         passed = [probe.grade(text) for probe, text in zip(asked, texts, strict=True)]
         later = [i for i, probe in enumerate(asked) if passed[i] and probe.then is not None]
@@ -51,7 +60,7 @@ def run(
             passed[i] = asked[i].then.grade(text)  # type: ignore[union-attr]
             texts[i] += "\n" + text
         share, low, high = wilson(sum(passed), n)
-        rows[name] = {
+        found[name] = {
             "passed": sum(passed), "n": n,
             "share": round(share, 4), "low": round(low, 4), "high": round(high, 4),
             "floor": FLOORS[name], "holds": share >= FLOORS[name],
@@ -61,8 +70,8 @@ def run(
         }  # fmt: skip
     progress(1.0, "done")
     return {
-        "skills": rows,
-        "holds": all(row["holds"] for row in rows.values()),
+        "skills": found,
+        "holds": all(row["holds"] for row in found.values()),
         "seconds": round(time.perf_counter() - begun, 1),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from agent.benches.arms import FewShotLearner, StackedLearner, make_learner
 from agent.benches.learner import BenchLearner, shared_policy
 from agent.benches.learners import Student
 from agent.cli import main
+from agent.config import defaults
+from env.bench.learning import ALL_ARMS, ARMS, FULL_SEEDS, QUICK, SEEDS
+from env.people import BENCH_TASTES, TOPIC_TASTES
+from memory.features import STYLES
 from policies.policy import SamplingParams
 from tests.agent.test_bench_cli import Learner
 from tests.policies.rated import LENIENT, SETTINGS, small_exam
@@ -28,7 +33,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ATTUNE_MAX_NEW_TOKENS", "12")
+    monkeypatch.setattr("agent.benches.learner.defaults", partial(defaults, max_new_tokens=12))
     how = {"exam": small_exam(), "limits": LENIENT, "settings": SETTINGS}
     monkeypatch.setattr(BenchLearner, "how", how)
 
@@ -199,6 +204,40 @@ def test_conditions_by_name_print_a_block_each_and_keep_their_cells(
     assert (tmp_path / "results.txt").read_text().strip() in printed
 
 
+class Even(Learner):
+    """Takes every thumb as it comes."""
+
+    def rate(self, reply_id: str, value: int, why: str | None = None) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("size", "arms", "tastes", "seeds"),
+    [
+        ((), ARMS, STYLES, SEEDS),
+        (("--quick",), ARMS, QUICK["tastes"], QUICK["seeds"]),
+        (("--full",), ALL_ARMS, BENCH_TASTES, FULL_SEEDS),
+    ],
+)
+def test_a_condition_is_run_with_the_people_of_the_bench_it_is_a_condition_of(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[str, ...],
+    arms: tuple[str, ...],
+    tastes: tuple[str, ...],
+    seeds: tuple[int, ...],
+) -> None:
+    monkeypatch.setattr(learning_bench, "make_learner", Even)
+    asked = ("--conditions", "noise20,topics", "--ratings", "1", "--workers", "1")
+    result = json.loads(run(capsys, "learning", "--json", *size, *asked))
+    noise, topics = result["conditions"]["noise20"], result["conditions"]["topics"]
+    assert tuple(noise["arms"]) == tuple(topics["arms"]) == arms
+    assert tuple(noise["settings"]["tastes"]) == tastes
+    assert tuple(topics["settings"]["tastes"]) == tuple(TOPIC_TASTES)
+    assert tuple(result["settings"]["seeds"]) == seeds
+    assert result["settings"]["cells"] == len(arms) * len(seeds) * (len(tastes) + len(TOPIC_TASTES))
+
+
 def test_a_small_run_that_is_kept_prints_what_it_always_printed(
     capsys: pytest.CaptureFixture[str], scripted: None, tmp_path: Path
 ) -> None:
@@ -224,7 +263,10 @@ def test_learners_print_their_table(capsys: pytest.CaptureFixture[str], scripted
         (("learning", "--arms", "legs"), "'legs' is not among the arms"),
         (("learning", "--tastes", "sweet"), "'sweet' is not among the tastes"),
         (("learning", "--seeds", "one"), "--seeds takes whole numbers"),
+        (("learning", "--seeds", "99999999999999999999"), "--seeds takes whole numbers up to"),
+        (("learning", "--seeds", "9" * 5000), "--seeds takes whole numbers up to"),
         (("learners", "--learners", "magic"), "'magic' is not among the learners"),
+        (("sprout", "--skill", "nonsense"), "No skill 'nonsense'; the skills are topics, brief"),
     ],
 )
 def test_a_name_that_nothing_has_is_one_sentence(

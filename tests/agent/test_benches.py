@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.benches import serving
 from agent.benches.learning import BenchLearner
 from agent.benches.serving import RunningAgent
 from agent.cli import main
+from agent.config import Settings, defaults
 from agent.runtime import Runtime
 from memory.errors import AttuneError
 from tests.agent.scripted import ScriptedPolicy, scripted_runtime
@@ -22,7 +26,16 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ATTUNE_MAX_NEW_TOKENS", "12")
+    monkeypatch.setattr("agent.benches.learner.defaults", partial(defaults, max_new_tokens=12))
+
+
+@pytest.fixture
+def own_habits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Someone whose own agent is set otherwise than the defaults are."""
+    monkeypatch.setenv("ATTUNE_TEMPERATURE", "0.1")
+    monkeypatch.setenv("ATTUNE_MODEL", "mine")
+    monkeypatch.setenv("ATTUNE_MEMORY", "false")
+    monkeypatch.setenv("ATTUNE_TOOLS_ALLOWED", '["clock"]')
 
 
 @pytest.mark.parametrize(
@@ -41,6 +54,33 @@ def test_an_arm_uses_what_its_name_says(tiny: str, arm: str, card: bool) -> None
         assert feedback.source == "simulated person"
     finally:
         learner.close()
+
+
+def test_what_you_set_for_yourself_does_not_change_an_arm(tiny: str, own_habits: None) -> None:
+    learner = BenchLearner("memory", 0, tiny)
+    try:
+        settings = learner.runtime.settings
+        assert (settings.temperature, settings.top_p, settings.recall_k) == (0.7, 0.95, 5)
+        assert (settings.model, settings.memory, settings.card) == (tiny, True, False)
+        assert "recall" in settings.tools_allowed
+    finally:
+        learner.close()
+
+
+def test_what_you_set_for_yourself_does_not_change_how_serving_is_measured(
+    monkeypatch: pytest.MonkeyPatch, own_habits: None
+) -> None:
+    asked: list[Settings] = []
+
+    def runtime(home: Path, settings: Settings, in_process: bool) -> Any:
+        asked.append(settings)
+        raise AttuneError("Enough.")
+
+    monkeypatch.setattr(serving, "Runtime", runtime)
+    with pytest.raises(AttuneError, match="Enough"):
+        serving.run()
+    assert asked == [defaults(updates=False, explore=False)]
+    assert (asked[0].temperature, asked[0].model, asked[0].memory) == (0.7, None, True)
 
 
 def test_held_out_replies_are_repeatable_and_leave_no_trace(tiny: str) -> None:

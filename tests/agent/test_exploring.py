@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from agent.benches.learning import BenchLearner
-from agent.config import Settings, load_settings
+from agent.config import Settings, defaults, load_settings
 from agent.events import ReplyDone
 from agent.runtime import Runtime
 from agent.tui.screens.why import WhyScreen
@@ -105,7 +106,7 @@ def test_the_setting_is_on_unless_the_home_says_otherwise(tmp_path: Path) -> Non
 def test_in_the_learning_bench_only_the_card_explores_and_only_in_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ATTUNE_MAX_NEW_TOKENS", "12")
+    monkeypatch.setattr("agent.benches.learner.defaults", partial(defaults, max_new_tokens=12))
     tiny = str(make_model(tmp_path / "tiny", max_position_embeddings=4096))
     for arm, explores in (("card", True), ("weights", False)):
         learner = BenchLearner(arm, 0, tiny)

@@ -119,6 +119,17 @@ def test_after_a_drift_satisfaction_is_judged_by_the_taste_that_holds_then() -> 
     assert arms["base"]["after_change"]["ratings_to_80"] is None
 
 
+def test_ratings_that_end_before_the_drift_are_refused_before_anything_runs() -> None:
+    Counted.made = 0
+    with pytest.raises(BenchError, match="changes after 8 ratings; ask for more than 8"):
+        run_all(Counted, small("plain") | small("drift", drift_at=8), **ONE, ratings=7)
+    assert Counted.made == 0
+    for ratings in (8, 9):
+        wanted = small("drift", drift_at=8, checkpoints=(0, 8, 12))
+        arms = run_all(Follower, wanted, **ONE, ratings=ratings)["conditions"]["drift"]["arms"]
+        assert list(arms["card"]["after_change"]["satisfaction"]) == ["0", "1"][: ratings - 7]
+
+
 def test_an_adversary_gives_a_fifth_of_the_ratings_and_the_phrase_is_counted() -> None:
     wanted = small("adversary", ratings=40)
     arms = run_all(Follower, wanted, arms=("card", "gullible"), tastes=("brief",), seeds=(0, 1, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,27 @@ def test_the_loop_keeps_no_duplicates_and_no_contradictions(
         "I love hiking.",
         "I live in Bergen.",
     }
+
+
+def test_what_you_set_for_yourself_does_not_change_what_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agent.benches import facts as bench
+    from agent.runtime import Runtime
+    from tests.support import HashEmbedder
+
+    seen = []
+
+    def runtime(home: Path, settings: Any, **parts: Any) -> Runtime:
+        seen.append((settings.best_of, settings.recall_k, settings.blind, settings.max_new_tokens))
+        return Runtime(home, settings, **parts)
+
+    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting=None: HashEmbedder())
+    monkeypatch.setattr(bench, "Runtime", runtime)
+    monkeypatch.setenv("ATTUNE_BEST_OF", "4")
+    monkeypatch.setenv("ATTUNE_RECALL_K", "1")
+    bench.run(folder)
+    assert seen == [(1, 5, "off", bench.TOKENS)] * 2
 
 
 def test_a_folder_without_conversations_is_a_sentence(tmp_path: Path) -> None:

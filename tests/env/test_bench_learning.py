@@ -86,6 +86,11 @@ class Faulty(Scripted):
         raise RuntimeError("the update broke")
 
 
+class Silent(Scripted):
+    def reply(self, prompt: str) -> tuple[str, str]:
+        return super().reply(prompt)[0], " "
+
+
 make = partial(Scripted, None)
 
 
@@ -216,6 +221,19 @@ def test_a_person_who_never_rates_ends_the_bench_with_a_sentence():
         run(make, tastes=("brief",), seeds=(0,), experiment=Experiment(ratings=1, rate=0.0, prompts=prompts))
 
 
+def test_an_editor_who_likes_every_reply_is_named_with_what_to_do():
+    pleased = Experiment(8, prompts=prompts, habit="edits")
+    with pytest.raises(BenchError, match=r"only 0 ratings in 40 turns: .*'no_emoji'.*; leave that taste out"):
+        run(make, arms=(), tastes=("no_emoji",), seeds=(0,), experiment=pleased)
+
+
+def test_silence_pleases_not_even_an_adversary(tmp_path):
+    others = Experiment(8, prompts=prompts, adversary=1.0, skills=False)
+    result = run(partial(Silent, tmp_path / "closed"), (), ("brief",), (0,), others)
+    assert (tmp_path / "closed").read_text() == "base 8 1\n"
+    assert result["arms"]["base"]["ups"] == 0
+
+
 def test_fewer_ratings_end_at_a_checkpoint_of_their_own():
     found = run(make, arms=("base",), **QUICK, experiment=Experiment(ratings=10, prompts=prompts))
     assert list(found["arms"]["base"]["satisfaction"]) == ["0", "4", "8", "10"]
@@ -225,6 +243,15 @@ def test_base_is_run_though_only_another_arm_was_asked_for():
     found = run(make, arms=("card",), **QUICK, experiment=Experiment(prompts=prompts))
     assert list(found["arms"]) == ["base", "card"]
     assert found["settings"]["tastes"] == list(QUICK["tastes"])
+
+
+def test_who_is_named_twice_is_one_person(tmp_path):
+    few = Experiment(ratings=4, prompts=prompts)
+    log = tmp_path / "closed"
+    once = run(make, ("card",), ("brief", "formal"), (0, 1), few)
+    twice = run(partial(Scripted, log), ("card", "card"), ("brief", "formal", "brief"), (0, 1, 1), few)
+    assert without_times(twice) == without_times(once)
+    assert len(log.read_text().splitlines()) == 8
 
 
 def test_nothing_to_run_is_refused():

@@ -32,6 +32,17 @@ def test_every_assistant_turn_is_imitated_under_what_was_said_before(home: Path,
     assert first.file == "chats.jsonl"
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_a_chat_may_hold_the_line_ends_of_unicode(home: Path, folder: Path, mark: str) -> None:
+    chat = [{"role": "user", "content": "Trees?"}, {"role": "assistant", "content": f"Tall.{mark}Green."}]
+    line = json.dumps({"messages": chat}, ensure_ascii=False)
+    (folder / "chats.jsonl").write_bytes(f"{line}\r\n\r\n{line}\r\n{{\r\n".encode())
+    with pytest.raises(BadImport, match="line 4"):
+        imported(home)
+    (folder / "chats.jsonl").write_bytes(f"{line}\r\n\r\n{line}\r\n".encode())
+    assert [text.reply for text in imported(home)] == [f"Tall.{mark}Green."] * 2
+
+
 def test_prose_is_cut_into_paragraphs(home: Path, folder: Path) -> None:
     (folder / "b.md").write_text("# Title\n\nThe river is long and cold.\nIt runs to the sea.\n \n\nShort.\n")
     (folder / "a.TXT").write_bytes(b"\xef\xbb\xbfTrees are green in the summer.")

@@ -54,6 +54,12 @@ def test_silence_pleases_nobody(taste, nothing):
     assert Person(taste).judge("cats?", nothing) == -1
 
 
+@pytest.mark.parametrize("names", [("bulets", "brief", "brief"), ("brief", "brief", "lists_for_how_to")])
+def test_a_taste_by_topic_with_a_name_that_no_taste_has_is_refused_at_once(names):
+    with pytest.raises(ValueError, match=f"No taste '{next(n for n in names if n not in TASTES)}'"):
+        TopicTaste(*names)
+
+
 def test_any_predicate_on_features_is_a_taste():
     person = Person(lambda seen: seen.words == 2)
     assert (person.judge("?", "two words"), person.judge("?", "three words here")) == (1, -1)

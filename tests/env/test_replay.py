@@ -56,11 +56,11 @@ def test_a_thumb_is_the_reward_and_an_edit_or_a_pick_without_one(journal, branch
     assert rewards_of(journal, branches["dogs"]) == [0.0, -1.0]
     assert rewards_of(journal, branches["again"]) == [0.0, 1.0]
     journal.edit_reply(branches["again"].id, "Dogs run.")
-    assert rewards_of(journal, branches["again"]) == [0.0, pytest.approx(1 / 3)]
+    assert rewards_of(journal, branches["again"]) == [0.0, pytest.approx(0.5)]
     journal.rate(branches["again"].id, -1)
     assert rewards_of(journal, branches["again"]) == [0.0, -1.0]
     journal.rate(branches["again"].id, 0)
-    assert rewards_of(journal, branches["again"]) == [0.0, pytest.approx(1 / 3)]
+    assert rewards_of(journal, branches["again"]) == [0.0, pytest.approx(0.5)]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from env import rewards
+from env.people import Person
 from memory.records import Feedback
 
 NO_VALUE = 0
@@ -26,16 +27,27 @@ def test_a_thumb_of_two_is_refused():
     ("before", "after", "number"),
     [
         ("Cats sleep a lot.", "Cats sleep a lot.", 1.0),
-        ("Cats sleep a lot.", "cats sleep a lot", 1.0),  # case and stops are no change of words
+        ("Cats sleep, a lot.", "cats sleep a\nlot.", 1.0),  # case, commas and white space are no change
+        ("Cats sleep a lot", "Cats sleep. A lot.", 0.6),  # 2 * 4 kept of 4 words and 4 words and 2 stops
         ("Cats sleep.", "Dogs bark!", -1.0),
         ("one two three four", "one two", 1 / 3),  # 2 * 2 kept of 6 words
         ("", "", 1.0),
-        ("One. Two.", "- One.\n- Two.", 1 / 3),  # 2 * 2 kept of 2 words and 4 words and markers
-        ("Cats sleep.", "Cats sleep. 😊", 0.6),
+        ("One. Two.", "- One.\n- Two.", 0.6),  # 2 * 4 kept of 4 words and stops and as many with 2 markers
+        ("Cats sleep.", "Cats sleep. 😊", 5 / 7),
+        ("Cats sleep!", "Cats sleep!!", 1 / 3),
     ],
 )
 def test_an_edit_is_worth_what_it_kept(before, after, number):
     assert rewards.edit(before, after) == pytest.approx(number)
+
+
+def test_a_disliked_reply_that_was_only_cut_into_sentences_earns_less_than_one_left_as_it_is():
+    reply = "Cats sleep a lot\nCats hunt at dusk\nCats see in dim light\nCats keep warm"
+    person = Person("detailed", habit="edits")
+    better = person.respond("What are cats?", reply).edit
+    assert better == "Cats sleep a lot. Cats hunt at dusk. Cats see in dim light. Cats keep warm."
+    assert 0.0 < rewards.edit(reply, better) < 1.0
+    assert rewards.edit(better, better) == 1.0
 
 
 def test_more_editing_is_never_worth_more():
