@@ -219,6 +219,15 @@ def test_replies_of_one_conversation_promote_nothing() -> None:
     assert judge(stats(held_out=talked(PROVEN, 8))).held_out["conversations"] == 8
 
 
+def test_the_verdict_says_where_nothing_held_out_is_newer_than_the_training() -> None:
+    told = talked(PROVEN, 8)
+    says = "There is no split by time"
+    assert judge(stats(held_out=told)).reasons[1].startswith(says)
+    newer = (*told[:-1], replace(told[-1], later=True))
+    for rows in (newer, PROVEN, ()):
+        assert not any(reason.startswith(says) for reason in judge(stats(held_out=rows)).reasons)
+
+
 def test_a_mood_of_a_conversation_is_counted_once() -> None:
     """Eight replies in eight conversations tell more than the same eight in four."""
     noise = (0.0, 0.2, 1.5, 1.3)
