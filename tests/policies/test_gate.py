@@ -293,15 +293,31 @@ def test_a_probe_that_the_base_fails_is_no_probe() -> None:
     assert judge(stats(factual=worse)).status == "rejected"
 
 
-def test_facts_that_go_missing_are_a_fault_when_there_are_several() -> None:
-    one = (*ASKED[:-1], replace(ASKED[-1], candidate="neither"))
-    assert judge(stats(factual=one)).status == "promoted"
-    two = (*ASKED[:-2], *(replace(each, candidate="neither", said="Sure!") for each in ASKED[-2:]))
-    verdict = judge(stats(factual=two))
+def missed(count: int, asked: tuple[Factual, ...] = ASKED) -> tuple[Factual, ...]:
+    lost = tuple(replace(each, candidate="neither", said="Sure!") for each in asked[-count:])
+    return (*asked[:-count], *lost)
+
+
+@pytest.mark.parametrize("known", [4, 12, 20])
+def test_facts_that_go_missing_are_a_fault_when_there_are_several(known: int) -> None:
+    """However few of them the base knows, one or two may be chance."""
+    asked = tuple(replace(each, base="neither", candidate="neither") for each in ASKED[known:])
+    for count in (1, 2):
+        assert judge(stats(factual=(*asked, *missed(count, ASKED[:known])))).status == "promoted"
+    verdict = judge(stats(factual=(*asked, *missed(3, ASKED[:known]))))
     assert verdict.status == "rejected"
-    assert "It lost facts: 18 of the 20" in verdict.reasons[0]
-    mended = (*two[:0], *two[2:], replace(two[0], base="neither"), replace(two[1], base="neither"))
-    assert judge(stats(factual=mended)).status == "rejected", "what is mended elsewhere pays for nothing"
+    assert f"It lost facts: {known - 3} of the {known}" in verdict.reasons[0]
+
+
+def test_a_fact_that_is_mended_pays_for_none_that_is_lost() -> None:
+    mended = tuple(replace(each, base="neither") for each in ASKED[:3])
+    assert judge(stats(factual=(*mended, *missed(3)[3:]))).status == "rejected"
+
+
+def test_of_many_facts_a_share_may_go_missing() -> None:
+    many = ASKED * 3
+    assert judge(stats(factual=missed(4, many))).status == "promoted"
+    assert judge(stats(factual=missed(5, many))).status == "rejected"
 
 
 # --- a phrase that was planted ------------------------------------------------------------------------
