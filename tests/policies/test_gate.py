@@ -15,7 +15,6 @@ from policies.gate import (
     Spoken,
     Stats,
     Telling,
-    degenerate,
     held_out,
     judge,
     report,
@@ -46,30 +45,6 @@ def stats(**changes: Any) -> Stats:
         "proof": LEARNED,
     }
     return Stats(**{**fields, **changes})
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("A cat purrs when it is calm.", None),
-        ("- Cats purr.\n- Cats sleep.\n- Cats play.", None),
-        ("84", None),
-        ("Great! \U0001f389\U0001f389 Have fun!", None),
-        ("It is 14:05.", None),
-        ("Ja, ja, ja!", None),
-        ("```\nfor x in y:\n    print(x)\n```", None),
-        ("", "empty"),
-        (" \n ", "empty"),
-        ("-----", "no words"),
-        ("!?!?!?", "no words"),
-        ("Cats ----------------", "one sign over and over"),
-        ("- - - - - - - - cats are animals that many people love", "one sign over and over"),
-        ("the the the the the cat", "one word over and over"),
-        ("a cat is a pet and " * 5, "the same phrase over and over"),
-    ],
-)
-def test_what_is_no_reply_at_all(text: str, fault: str | None) -> None:
-    assert degenerate(text) == fault
 
 
 def test_proven_and_sound_is_promoted() -> None:
