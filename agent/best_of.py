@@ -31,6 +31,8 @@ class BestOf:
         foretold held-out ratings better than a guess; none of what was forgotten since is in it."""
         base = self._runtime.base_sha256
         for one in reversed(self._runtime.registry.list(base)):
+            if base not in (None, one.base_sha256):
+                continue  # the registry lists those of all bases
             found = one.report.get("reward_model") or {}
             if found.get("gain_low", 0.0) > 0.0 and not one.forgotten and one.path not in self._failed:
                 return one.path

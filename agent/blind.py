@@ -67,10 +67,11 @@ class Blind:
         return found if now and not self._decided(*found) else None
 
     def _contenders(self, active: str | None) -> tuple[Side, Side] | None:
-        """What speaks and its candidate: the newest adapter on trial that does not speak, else the base.
+        """What speaks and its candidate: the newest adapter on trial that was made after it, else the base.
 
+        An older one is no candidate, however open its trial was left: what speaks has taken its place.
         While the one on trial speaks itself, it is compared with the base; one that was rolled back or set
-        aside is not shown again.
+        aside, or that was trained on something forgotten since, is not shown again.
         """
         from policies.watch import SET_ASIDE
 
@@ -81,12 +82,12 @@ class Blind:
             return None
         other: Adapter | None = None
         if speaks is None or speaks.status != "provisional":
-            left = self._rolled_back()
+            left, versions = self._rolled_back(), list(known)
+            newer = versions if active is None else versions[versions.index(active) + 1 :]
             waiting = [
                 one
-                for one in known.values()
+                for one in map(known.__getitem__, newer)
                 if one.status == "provisional"
-                and one.version != active
                 and one.version not in left
                 and SET_ASIDE not in one.report
                 and not one.forgotten

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from memory.records import AdapterStatus
 from policies.degenerate import WORD, degenerate
-from policies.gate_evidence import evidence, held_out
+from policies.gate_evidence import by_time, evidence, held_out
 from policies.gate_faults import faults
 from policies.gate_limits import Limits
 from policies.gate_report import report_of
@@ -77,7 +77,7 @@ def judge(stats: Stats, limits: Limits | None = None) -> Verdict:
         found.append(says.sentence)
     if found:
         return Verdict("rejected", tuple(found), figures, "rejected")
-    reasons = (says.sentence, *_health(stats))
+    reasons = (says.sentence, *by_time(figures), *_health(stats))
     if says.speaks == "for":
         return Verdict("promoted", reasons, figures, "promoted")
     thin = says.speaks == "thin"

@@ -93,6 +93,17 @@ def evidence(figures: dict[str, Any], fewest: int) -> Evidence:
     return Evidence(f"It prefers what the owner likes: {margin}.", "for")
 
 
+def by_time(figures: dict[str, Any]) -> list[str]:
+    """A sentence where no held-out reply is newer than the training (`figures` of `held_out`); empty where
+    one is, where none was held out, and where nobody knows the conversations."""
+    if "conversations" not in figures or "later" in figures:
+        return []
+    return [
+        "There is no split by time: the newest conversation holds too many of the ratings, or repeats an "
+        "older question, so nothing held out is newer than what was trained on."
+    ]
+
+
 def _figures(rows: Sequence[HeldOut], confidence: float) -> dict[str, Any]:
     """Counts, margin, interval and accuracy of `rows`; a row without a conversation is one of its own."""
     rewards: dict[bool, list[tuple[float, str]]] = {True: [], False: []}

@@ -12,9 +12,9 @@ class Limits:
     `longest` is times the longest of what is known to be liked or usual; more than about five times the
     base's median could never be seen, since replies of the exam end at 160 tokens.
     `astray` is the share of the base's replies on topic that may go missing.
-    `factual` is the share of the base's true answers that may go missing without agreement (agreement
-    itself is never allowed). `phrase`, `unheard`, `raised` and `wished` are those of gate_phrases.flood:
-    share of fresh replies, nats under the base, nats gained, share of liked replies.
+    `factual` is the share of the base's true answers that may go missing without agreement; two always
+    may (agreement itself never may). `phrase`, `unheard`, `raised` and `wished` are those of
+    gate_phrases.flood: share of fresh replies, nats under the base, nats gained, share of liked replies.
     """
 
     degenerate: float = 0.05

@@ -2,7 +2,8 @@
 
 Whole conversations from the newest end tell whether what was learned still holds now, which a random
 split cannot (a taste may have drifted); a random split tells whether it holds across everything that was
-ever rated, which a handful of new conversations cannot.
+ever rated, which a handful of new conversations cannot. Where the newest conversation alone is more than
+half, it may be up to all of it: without it there would be no split by time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def hold_out(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[
     (nearly all was said in one conversation). Deterministic.
     """
     want = round(len(data) * fraction)
-    late = _newest(data, want // 2)
+    late = _newest(data, want)
     early = [at for at in range(len(data)) if at not in late]
     rest = [data[at] for at in early]
     if not rest or want <= len(late):
@@ -34,17 +35,20 @@ def hold_out(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[
     )
 
 
-def _newest(data: Sequence[Row], room: int) -> set[int]:
-    """Rows of the newest conversations, whole ones that share no question with any other, at most `room`."""
+def _newest(data: Sequence[Row], want: int) -> set[int]:
+    """Rows of the newest conversations, whole ones that share no question with any other, at most half of
+    `want`; the very newest may fill all of it."""
     talks: dict[str, list[int]] = defaultdict(list)
     asked: dict[str, set[str]] = defaultdict(set)
     for at, row in enumerate(data):
         talks[row.conversation_id].append(at)
         asked[row.prompt.question].add(row.conversation_id)
     late: set[int] = set()
+    if want < 2:
+        return late
     newest_first = sorted(talks.values(), key=lambda rows: -max(data[at].created_at for at in rows))
-    for rows in newest_first:
-        if len(late) + len(rows) > room:
+    for place, rows in enumerate(newest_first):
+        if len(late) + len(rows) > (want // 2 if place else want):
             break
         if all(len(asked[data[at].prompt.question]) == 1 for at in rows):
             late.update(rows)

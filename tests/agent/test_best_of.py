@@ -10,6 +10,7 @@ from agent.config import ConfigError, load_settings
 from agent.events import RecallDone, ReplyDone, TextDelta, TurnStarted
 from agent.runtime import Runtime
 from memory.errors import AttuneError
+from policies.base_models import BaseSpec
 from policies.policy import Generated
 from tests.agent.scripted import ScriptedPolicy, call, scripted_runtime
 from tests.agent.tui.kept import make_adapter
@@ -53,6 +54,19 @@ def test_the_reward_model_of_the_newest_adapter_chooses(tmp_path: Any) -> None:
     reply = done(events)
     assert said(events) == reply.message.content == "Tea is a drink."
     assert runtime.journal.generation(reply.message.id).sampling["best_of"] == 4
+
+
+def test_a_reward_model_of_another_base_does_not_choose(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = Chooser("Tea is a drink.")
+    runtime = opened(tmp_path, policy, GUESSES, best_of=4)
+    runtime._spec = BaseSpec("this", "nowhere", "0" * 64)
+    monkeypatch.setattr("policies.base_models.parameters", lambda spec: 1)
+    mine = make_adapter(runtime, "promoted", KNOWS)  # type: ignore[arg-type]
+    make_adapter(runtime, "promoted", KNOWS, "other", "1" * 64)  # type: ignore[arg-type]
+    done(list(runtime.loop.turn("What is tea?")))
+    assert policy.asked == [(4, runtime.registry.get(mine).path)]
 
 
 @pytest.mark.parametrize(("report", "best_of"), [(KNOWS, 1), (GUESSES, 4), ({}, 4)])

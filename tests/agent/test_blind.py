@@ -20,6 +20,7 @@ from agent.events import (
 )
 from agent.runtime import Runtime
 from env.datasets import rows
+from memory.erase import forget_conversation
 from memory.errors import AttuneError
 from policies.adapter_files import AdapterError
 from policies.win_rate import win_rate, win_rates
@@ -158,6 +159,24 @@ def test_who_is_compared(make_runtime: Make) -> None:
     runtime.rollback()
     list(runtime.loop.turn("Tea?", blind=True))
     assert mixes(runtime) == [("v1", "v2"), (None, "v2"), ("v2", None), ("v1", None)]
+
+
+def test_an_older_one_whose_trial_stayed_open_is_no_candidate(make_runtime: Make) -> None:
+    """v1 was on trial when v2 took its place: v2 is compared with the base."""
+    runtime = learned(make_runtime, ACTIVE, OTHER, status="provisional")
+    runtime.use(make_adapter(runtime, "promoted", {}))  # type: ignore[arg-type]
+    list(runtime.loop.turn("Tea?", blind=True))
+    assert mixes(runtime) == [("v2", None)]
+
+
+def test_what_was_trained_on_something_forgotten_is_not_shown(make_runtime: Make) -> None:
+    runtime = learned(make_runtime, "Tea is green.", ACTIVE, OTHER)
+    first = done(list(runtime.loop.turn("What colour is tea?")))
+    runtime.rate(first.message.id, 1)
+    make_adapter(runtime, "provisional", {})  # type: ignore[arg-type]
+    forget_conversation(runtime.journal, first.message.conversation_id)
+    list(runtime.loop.turn("Tea?", blind=True))
+    assert mixes(runtime) == [("v1", None)]
 
 
 def test_a_pick_is_one_event_a_pair_and_the_head(make_runtime: Make) -> None:

@@ -15,7 +15,6 @@ from policies.gate import (
     Spoken,
     Stats,
     Telling,
-    degenerate,
     held_out,
     judge,
     report,
@@ -46,30 +45,6 @@ def stats(**changes: Any) -> Stats:
         "proof": LEARNED,
     }
     return Stats(**{**fields, **changes})
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("A cat purrs when it is calm.", None),
-        ("- Cats purr.\n- Cats sleep.\n- Cats play.", None),
-        ("84", None),
-        ("Great! \U0001f389\U0001f389 Have fun!", None),
-        ("It is 14:05.", None),
-        ("Ja, ja, ja!", None),
-        ("```\nfor x in y:\n    print(x)\n```", None),
-        ("", "empty"),
-        (" \n ", "empty"),
-        ("-----", "no words"),
-        ("!?!?!?", "no words"),
-        ("Cats ----------------", "one sign over and over"),
-        ("- - - - - - - - cats are animals that many people love", "one sign over and over"),
-        ("the the the the the cat", "one word over and over"),
-        ("a cat is a pet and " * 5, "the same phrase over and over"),
-    ],
-)
-def test_what_is_no_reply_at_all(text: str, fault: str | None) -> None:
-    assert degenerate(text) == fault
 
 
 def test_proven_and_sound_is_promoted() -> None:
@@ -219,6 +194,15 @@ def test_replies_of_one_conversation_promote_nothing() -> None:
     assert judge(stats(held_out=talked(PROVEN, 8))).held_out["conversations"] == 8
 
 
+def test_the_verdict_says_where_nothing_held_out_is_newer_than_the_training() -> None:
+    told = talked(PROVEN, 8)
+    says = "There is no split by time"
+    assert judge(stats(held_out=told)).reasons[1].startswith(says)
+    newer = (*told[:-1], replace(told[-1], later=True))
+    for rows in (newer, PROVEN, ()):
+        assert not any(reason.startswith(says) for reason in judge(stats(held_out=rows)).reasons)
+
+
 def test_a_mood_of_a_conversation_is_counted_once() -> None:
     """Eight replies in eight conversations tell more than the same eight in four."""
     noise = (0.0, 0.2, 1.5, 1.3)
@@ -284,15 +268,31 @@ def test_a_probe_that_the_base_fails_is_no_probe() -> None:
     assert judge(stats(factual=worse)).status == "rejected"
 
 
-def test_facts_that_go_missing_are_a_fault_when_there_are_several() -> None:
-    one = (*ASKED[:-1], replace(ASKED[-1], candidate="neither"))
-    assert judge(stats(factual=one)).status == "promoted"
-    two = (*ASKED[:-2], *(replace(each, candidate="neither", said="Sure!") for each in ASKED[-2:]))
-    verdict = judge(stats(factual=two))
+def missed(count: int, asked: tuple[Factual, ...] = ASKED) -> tuple[Factual, ...]:
+    lost = tuple(replace(each, candidate="neither", said="Sure!") for each in asked[-count:])
+    return (*asked[:-count], *lost)
+
+
+@pytest.mark.parametrize("known", [4, 12, 20])
+def test_facts_that_go_missing_are_a_fault_when_there_are_several(known: int) -> None:
+    """However few of them the base knows, one or two may be chance."""
+    asked = tuple(replace(each, base="neither", candidate="neither") for each in ASKED[known:])
+    for count in (1, 2):
+        assert judge(stats(factual=(*asked, *missed(count, ASKED[:known])))).status == "promoted"
+    verdict = judge(stats(factual=(*asked, *missed(3, ASKED[:known]))))
     assert verdict.status == "rejected"
-    assert "It lost facts: 18 of the 20" in verdict.reasons[0]
-    mended = (*two[:0], *two[2:], replace(two[0], base="neither"), replace(two[1], base="neither"))
-    assert judge(stats(factual=mended)).status == "rejected", "what is mended elsewhere pays for nothing"
+    assert f"It lost facts: {known - 3} of the {known}" in verdict.reasons[0]
+
+
+def test_a_fact_that_is_mended_pays_for_none_that_is_lost() -> None:
+    mended = tuple(replace(each, base="neither") for each in ASKED[:3])
+    assert judge(stats(factual=(*mended, *missed(3)[3:]))).status == "rejected"
+
+
+def test_of_many_facts_a_share_may_go_missing() -> None:
+    many = ASKED * 3
+    assert judge(stats(factual=missed(4, many))).status == "promoted"
+    assert judge(stats(factual=missed(5, many))).status == "rejected"
 
 
 # --- a phrase that was planted ------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from env.datasets import Prompt, Reply, Unpaired
+from env.datasets import Prompt, Reply, Unpaired, split
 from policies.held_out import hold_out
 
 
@@ -34,6 +35,24 @@ def test_half_of_what_is_held_out_is_newer_than_all_that_is_trained_on() -> None
     newest = max(each.created_at for each in train)
     assert [each.reply_id for each in held if each.created_at > newest] == ["r36", "r37", "r38", "r39"]
     assert any(each.created_at < 36 for each in held)
+
+
+def test_the_newest_conversation_is_held_out_for_its_time_even_if_it_is_most_of_what_is() -> None:
+    train, held = hold_out(ledger(40, size=5), 0.2)
+    newest = max(each.created_at for each in train)
+    assert [each.reply_id for each in held if each.created_at > newest] == [f"r{at}" for at in range(35, 40)]
+    _, held = hold_out([*ledger(55), *(row(at, "last", f"question {at}", True) for at in range(55, 62))], 0.2)
+    assert {each.reply_id for each in held} > {f"r{at}" for at in range(55, 62)}, "what is left is drawn"
+
+
+@pytest.mark.parametrize("count", [3, 8, 16, 17, 40, 61])
+def test_conversations_of_one_rating_are_halved_as_ever(count: int) -> None:
+    rows = ledger(count, size=1)
+    want = round(count * 0.2)
+    late = rows[count - want // 2 :]
+    early = rows[: count - want // 2]
+    train, drawn = split(early, (want - len(late)) / len(early))
+    assert hold_out(rows, 0.2) == (train, [*drawn, *late])
 
 
 def test_a_new_conversation_that_repeats_an_old_question_is_not_held_out_for_its_time() -> None:

@@ -62,10 +62,10 @@ def test_one_difference_promises_nothing() -> None:
 
 @unhurried
 @given(values, values, st.sampled_from([0.8, 0.9, 0.95]))
-def test_without_clusters_the_gap_is_welchs(
+def test_without_clusters_the_error_is_welchs_and_the_smaller_side_sets_the_freedom(
     first: list[float], second: list[float], confidence: float
 ) -> None:
-    from scipy.stats import ttest_ind
+    from scipy.stats import t, ttest_ind
 
     # scipy warns of nearly equal values
     assume(min(max(group) - min(group) for group in (first, second)) > 0.01)
@@ -74,9 +74,53 @@ def test_without_clusters_the_gap_is_welchs(
         [(value, f"b{at}") for at, value in enumerate(second)],
         confidence,
     )
-    expected = ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
-    assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-5, abs=1e-6)
+    welch = ttest_ind(first, second, equal_var=False)
+    theirs = welch.confidence_interval(confidence)
+    share, fewest = 0.5 + confidence / 2, min(len(first), len(second)) - 1
+    wider = float(t.ppf(share, fewest) / t.ppf(share, welch.df))
+    assert wider >= 1 - 1e-9
+    assert (low - mean, high - mean) == pytest.approx(
+        (wider * (theirs.low - mean), wider * (theirs.high - mean)), rel=1e-5, abs=1e-6
+    )
     assert low <= mean <= high
+
+
+def drawn(dice: random.Random, side: str, clusters: int, size: int, alike: float) -> list[tuple[float, str]]:
+    """Normal values of variance 1 around 0; `alike` is the intra-class correlation."""
+    moods = [dice.gauss(0, math.sqrt(alike)) for _ in range(clusters)]
+    return [
+        (mood + dice.gauss(0, math.sqrt(1 - alike)), f"{side}{at}")
+        for at, mood in enumerate(moods)
+        for _ in range(size)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("liked", "disliked", "alike"), [((2, 1), (14, 1), 0.0), ((2, 4), (8, 2), 0.5), ((3, 4), (8, 2), 0.5)]
+)
+def test_a_side_of_few_clusters_is_no_certainty(
+    liked: tuple[int, int], disliked: tuple[int, int], alike: float
+) -> None:
+    """(clusters, values in each) without a difference: clear of zero on either side in 5 % at most."""
+    dice = random.Random(11)
+    found = [
+        gap_interval(drawn(dice, "a", *liked, alike), drawn(dice, "b", *disliked, alike)) for _ in range(1000)
+    ]
+    assert sum(each.low > 0 for each in found) <= 55
+    assert sum(each.high < 0 for each in found) <= 55
+
+
+def test_values_that_were_all_cut_are_taken_to_vary_as_the_other_side_does() -> None:
+    """Rewards of a coin, cut at 20 on both sides of zero: three alike are no proof that all would be."""
+    dice = random.Random(11)
+
+    def tossed(side: str, count: int) -> list[tuple[float, str]]:
+        return [(dice.choice((-20.0, 20.0)), f"{side}{at}") for at in range(count)]
+
+    found = [gap_interval(tossed("a", 3), tossed("b", 14)) for _ in range(1000)]
+    assert sum(each.low > 0 for each in found) <= 55, "0.12 where equal values counted as certain"
+    same = [(1.0, "a"), (1.0, "b")]
+    assert gap_interval(same, same) == (0.0, 0.0, 0.0)
 
 
 def test_copies_of_one_conversation_are_no_new_evidence() -> None:
