@@ -216,6 +216,8 @@ class Loop:
             if turn.sides is not None and not round_number:
                 over, drawn = yield from self._blind.answer(turn, fitted)
                 if over:
+                    # which of the two is picked says nothing of what the owner told
+                    yield from extraction.after_turn(self.runtime, turn)
                     return
             if drawn is None and (drawn := self._best_of.draw(turn, fitted)) and drawn.text:
                 yield TextDelta(drawn.text)

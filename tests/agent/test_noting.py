@@ -10,12 +10,13 @@ import pytest
 
 from agent import commands
 from agent.commands import CommandContext
-from agent.events import Notice, RecallDone, ToolFinished
+from agent.events import BlindReplies, Notice, RecallDone, ToolFinished
 from agent.extraction import LARGE, extract, prompt
 from agent.runtime import Runtime
 from memory.errors import AttuneError
 from policies.base_models import BaseSpec
 from tests.agent.scripted import call
+from tests.agent.tui.kept import make_adapter
 
 Make = Callable[..., Runtime]
 
@@ -108,6 +109,22 @@ def test_only_a_large_base_is_asked_to_extract(
     by_text = {one.text: one.origin for one in runtime.facts.all()}
     expected = {"I teach at the school in Deinze.": "said", "I enjoy the quiet.": "inferred"}
     assert by_text == (expected if kept else {})
+
+
+def test_what_is_told_in_a_turn_with_two_replies_is_extracted_too(
+    make_runtime: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = json.dumps({"facts": [{"fact": "I enjoy the quiet."}]})
+    runtime = make_runtime("Good.", "Fine.", found)
+    runtime.use(make_adapter(runtime, "promoted", {}))  # type: ignore[arg-type]
+    runtime._spec = BaseSpec("large", "nowhere", "0" * 64)
+    monkeypatch.setattr("policies.base_models.parameters", lambda spec: LARGE)
+    told = "So yesterday, while it was quiet in Deinze, it rained."
+    [known] = [
+        texts(runtime) for event in runtime.loop.turn(told, blind=True) if isinstance(event, BlindReplies)
+    ]
+    assert known == [], "the replies do not wait for it"
+    assert texts(runtime) == ["I enjoy the quiet."]
 
 
 def test_what_a_large_base_takes_from_a_document_is_not_kept(
