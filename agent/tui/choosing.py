@@ -44,6 +44,8 @@ class Choosing:
             raise
         after = await chat.rating.snapshot(picked or view.first.id)
         chat.head_id = picked or chat.head_id
+        if chat.speaking is not None:  # facts are still sought behind the two, and its head would come back
+            chat.speaking.head_id = chat.head_id
         said = {"alike": "alike: counts as nothing", "both bad": "both bad"}.get(choice, "picked")
         parts = [said, "" if choice == "alike" else learned(before, after, events[-1])]
         rate = await asyncio.to_thread(self._win_rate, view)

@@ -64,11 +64,13 @@ class Hold:
 
 @dataclass
 class Two:
-    """Two replies to choose between, the one of the adapter in use first, once `until` is set."""
+    """Two replies to choose between, the one of the adapter in use first, once `until` is set; the turn
+    ends once `behind` is."""
 
     active: str
     other: str
     until: threading.Event = field(default_factory=lambda: _set())
+    behind: threading.Event = field(default_factory=lambda: _set())
 
 
 def _set() -> threading.Event:
@@ -133,6 +135,8 @@ class ScriptedLoop:
                 made = [(step.other, replace(self._made(finish), adapter=None))]
                 made.insert(0, (step.active, self._made(finish)))
                 yield BlindReplies(*keep(self.journal, parent, made, head=0), self.runtime.context_used)
+                while not step.behind.wait(0.005) and not (cancel and cancel.is_set()):
+                    pass
                 return
             elif isinstance(step, Say):
                 yield Notice(step.text)

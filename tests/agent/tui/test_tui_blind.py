@@ -88,6 +88,26 @@ def _click(widget):
     return Click(widget, 0, 0, 0, 0, 1, False, False, False)
 
 
+async def test_what_is_picked_before_the_turn_has_ended_stays_picked(runtime: FakeRuntime) -> None:
+    """A large base still looks for facts behind the two replies."""
+    pair = Two("Tea is a drink.", "- a plant", behind=threading.Event())
+    runtime.adapter, runtime.replies = "v3", [[pair]]
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        chat.prompt.put("tea")
+        await pilot.press("enter")
+        view = await until(lambda: chat.transcript.pair, 30.0)
+        target = await until(
+            lambda: [one for one in view.query(ChoiceMark) if "2 picks" in str(one.render())]
+        )
+        target[0].post_message(_click(target[0]))
+        await until(lambda: chat.transcript.pair is None and chat.transcript.newest)
+        assert chat.speaking is not None
+        pair.behind.set()
+        await until(lambda: chat.speaking is None)
+        assert chat.head_id == view.second.id
+
+
 async def test_alike_goes_on_from_the_active_reply_and_counts_as_nothing(learned: FakeRuntime) -> None:
     async with running(learned) as pilot:
         view = await offered(pilot)
