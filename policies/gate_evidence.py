@@ -78,7 +78,8 @@ def evidence(figures: dict[str, Any], fewest: int) -> Evidence:
             # where hardly any reply meets the taste, most of the first few thumbs up are slips
             return Evidence(f"It seems to prefer what the owner dislikes, on few ratings: {margin}.", "open")
         return Evidence(f"It prefers what the owner dislikes: {margin}.", "against")
-    if later.get("margin_high", 0.0) < 0 and min(later["liked"], later["disliked"]) >= fewest:
+    many = talks in (None, 1) or later.get("fewest_conversations", 0) > 1
+    if later.get("margin_high", 0.0) < 0 and min(later["liked"], later["disliked"]) >= fewest and many:
         return Evidence(
             f"It prefers what the owner dislikes of late: margin {_interval(later)} on {later['liked']} "
             f"liked and {later['disliked']} disliked replies that are newer than its training; in all, "

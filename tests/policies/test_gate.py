@@ -227,6 +227,8 @@ def test_what_is_disliked_of_late_is_rejected_whatever_was_liked_before() -> Non
     assert verdict.held_out["later"]["margin_high"] < 0
     assert verdict.status == "rejected"
     assert "dislikes of late" in verdict.reasons[0]
+    bad_day = tuple(replace(row, conversation="new") for row in new)
+    assert judge(stats(held_out=(*old, *bad_day))).status != "rejected", "one conversation is no change"
 
 
 @pytest.mark.parametrize("sign", [1, -1])
