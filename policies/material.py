@@ -83,8 +83,11 @@ def material(
         raise NothingToLearn("Nothing has been rated yet: rate a few replies up and down, then train.")
     # How signals are counted stays as it is: what is left out below was rated all the same.
     turned = turning_point(rated)
-    thumbs = [row for row in rated if row.created_at > turned and _speaks(row.completion)]
-    pairs = [pair for pair in compared if pair.created_at > turned]
+    fresh = [row for row in rated if row.created_at > turned]
+    thumbs = [row for row in fresh if _speaks(row.completion)]
+    # siblings bear the time of their newer thumb, and are no better than their older one
+    gone = {event for row in rated if row.created_at <= turned for event in row.feedback_ids}
+    pairs = [pair for pair in compared if pair.created_at > turned and gone.isdisjoint(pair.feedback_ids)]
     spoken = [pair for pair in pairs if _speaks(pair.chosen) and _speaks(pair.rejected)]
     why = "asked for"
     if algorithm == "auto":
@@ -104,8 +107,7 @@ def material(
     elif algorithm == "sft":
         train = [row for row in train if isinstance(row, Unpaired) and row.label]
     routes = _routes(mine, ours, test)
-    times = [row.created_at for row in rated] + [pair.created_at for pair in compared]
-    routes |= {"faded": sum(time <= turned for time in times)}
+    routes |= {"faded": len(rated) + len(compared) - len(fresh) - len(pairs)}
     texts = texts if algorithm == "sft" else ()
     routes |= {"text": len(texts)}
     return Material(
