@@ -78,7 +78,10 @@ class Loop:
     def regenerate(
         self, reply_id: str, cancel: threading.Event | None = None, sampling: SamplingParams | None = None
     ) -> Iterator[Event]:
-        """Another reply to the same prompt, beside `reply_id`; the events of a turn without TurnStarted."""
+        """Another reply to the same prompt, beside `reply_id`; the events of a turn without TurnStarted.
+
+        Memories that were forgotten since are not shown again.
+        """
         journal = self.runtime.journal
         old = journal.generation(reply_id)
         reply = journal.message(reply_id)
@@ -86,7 +89,10 @@ class Loop:
             raise AttuneError("This reply answers nothing, so it cannot be made again.")
         path = journal.path(reply.parent_id)
         source = next(message for message in reversed(path) if message.role == "user")
-        shown = list(old.recalled), list(old.passages)
+        known = {one.id for one in self.runtime.facts.shown_to(reply_id)}
+        shown = [one for one in old.recalled if one.memory_id in known], list(old.passages)
+        if len(shown[0]) < len(old.recalled):
+            journal.set_sent(source.id, prompt.with_memories(source.content, *shown))
         return self._guarded(
             self._answer(path[-1], source, cancel, sampling, any(shown) or None, None, shown)
         )

@@ -152,12 +152,7 @@ class Runtime(Loading):
 
     def pick(self, reply_id: str, other_id: str) -> Feedback:
         """`reply_id` is better than its sibling; the newest pick between the two, when it says so already."""
-        between = [
-            one
-            for one in (*self.journal.feedback(reply_id), *self.journal.feedback(other_id))
-            if one.kind == "pick" and {one.reply_id, one.other_id} == {reply_id, other_id}
-        ]
-        newest = max(between, key=lambda one: one.seq, default=None)
+        newest = self.journal.newest_pick(reply_id, other_id)
         if newest is not None and newest.reply_id == reply_id:
             return newest
         feedback = self.journal.pick(reply_id, other_id)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from env.episodes import Signal, signals
 from memory.card_texts import card_block
 from memory.journal import Journal
-from memory.records import Generation
+from memory.records import Feedback, Generation
 
 Source = Literal["thumb", "edit", "pick", "siblings", "hindsight"]
 
@@ -91,7 +91,8 @@ def rows(journal: Journal) -> tuple[list[Unpaired], list[Pair]]:
     """(unpaired, pairs) of the whole ledger, oldest first.
 
     A thumb is always an unpaired row; where siblings under one question have opposite thumbs they are
-    pairs as well, and the learner takes the one reading or the other, never both.
+    pairs as well, and the learner takes the one reading or the other, never both. Of what was said of the
+    same two replies, the newest counts.
     """
     unpaired: list[Unpaired] = []
     pairs: list[Pair] = []
@@ -106,69 +107,54 @@ def rows(journal: Journal) -> tuple[list[Unpaired], list[Pair]]:
             and feedback.text
             and feedback.text.strip() != signal.reply.content.strip()
         ):
-            pairs.append(
-                Pair(
-                    prompt=_prompt(signal.generation),
-                    chosen=Reply(feedback.text.strip()),
-                    rejected=_said(signal.reply.content, signal.generation),
-                    reply_id=signal.reply.id,
-                    conversation_id=signal.reply.conversation_id,
-                    created_at=feedback.created_at,
-                    feedback_ids=(feedback.id,),
-                    source="edit",
-                    rejected_id=signal.reply.id,
-                )
-            )
+            pairs.append(_edit(signal, feedback.text.strip()))
         elif feedback.kind == "pick" and signal.other is not None and signal.other_generation is not None:
-            pairs.append(
-                Pair(
-                    prompt=_prompt(signal.generation),
-                    chosen=_said(signal.reply.content, signal.generation),
-                    rejected=_said(signal.other.content, signal.other_generation),
-                    reply_id=signal.reply.id,
-                    conversation_id=signal.reply.conversation_id,
-                    created_at=feedback.created_at,
-                    feedback_ids=(feedback.id,),
-                    source="pick",
-                    chosen_id=signal.reply.id,
-                    rejected_id=signal.other.id,
-                )
-            )
-    picked = {(pair.chosen_id, pair.rejected_id) for pair in pairs}
+            lost = replace(signal, reply=signal.other, generation=signal.other_generation)
+            pairs.append(_compared("pick", signal, lost, feedback))
     for parent, judged in siblings.items():
         if parent is not None:
-            pairs += [p for p in _split_siblings(judged) if (p.chosen_id, p.rejected_id) not in picked]
-    return unpaired, sorted(pairs, key=lambda pair: pair.created_at)
+            pairs += _split_siblings(judged)
+    return unpaired, _standing(pairs)
+
+
+def _standing(pairs: Iterable[Pair]) -> list[Pair]:
+    """Of any two replies the newest judgement alone, oldest first: who picks the other one has thought again.
+
+    Where thumbs only say the same as a pick, the pick stays.
+    """
+    found: dict[frozenset[str | None] | tuple[str, ...], Pair] = {}
+    for pair in sorted(pairs, key=lambda pair: pair.created_at):
+        edit = pair.source == "edit"
+        both = pair.feedback_ids if edit else frozenset({pair.chosen_id, pair.rejected_id})
+        old = found.get(both)
+        if old is None or pair.source != "siblings" or old.chosen_id != pair.chosen_id:
+            found.pop(both, None)
+            found[both] = pair
+    return list(found.values())
 
 
 def unpair(unpaired: Sequence[Unpaired], pairs: Iterable[Pair]) -> list[Unpaired]:
     """All rows as thumbs: the better half of a pair is liked, the worse one disliked.
 
-    A reply that has a thumb of its own keeps that thumb and gets no second row.
+    A reply that has a thumb of its own keeps that thumb and gets no second row. Of several `pairs`, oldest
+    first, that a reply stands in the newest says whether it is liked.
     """
-    result = list(unpaired)
+    result, pairs = list(unpaired), list(pairs)
     seen = {row.reply_id for row in unpaired}
+    liked = {
+        one: better for pair in pairs for one, better in ((pair.chosen_id, True), (pair.rejected_id, False))
+    }
     for pair in pairs:
         for reply, reply_id, label in (
             (pair.chosen, pair.chosen_id, True),
             (pair.rejected, pair.rejected_id, False),
         ):
-            if reply_id is not None and reply_id in seen:
+            if reply_id is not None and (reply_id in seen or liked[reply_id] is not label):
                 continue
             if reply_id is not None:
                 seen.add(reply_id)
-            result.append(
-                Unpaired(
-                    prompt=pair.prompt,
-                    completion=reply,
-                    label=label,
-                    reply_id=reply_id or pair.reply_id,
-                    conversation_id=pair.conversation_id,
-                    created_at=pair.created_at,
-                    feedback_ids=pair.feedback_ids,
-                    source=pair.source,
-                )
-            )
+            about = (reply_id or pair.reply_id, pair.conversation_id, pair.created_at, pair.feedback_ids)
+            result.append(Unpaired(pair.prompt, reply, label, *about, pair.source))
     return result
 
 
@@ -253,21 +239,39 @@ def _split_siblings(judged: Sequence[Signal]) -> list[Pair]:
     liked = [signal for signal in judged if signal.feedback.value > 0]
     disliked = [signal for signal in judged if signal.feedback.value < 0]
     return [
-        Pair(
-            prompt=_prompt(good.generation),
-            chosen=_said(good.reply.content, good.generation),
-            rejected=_said(bad.reply.content, bad.generation),
-            reply_id=good.reply.id,
-            conversation_id=good.reply.conversation_id,
-            created_at=max(good.feedback.created_at, bad.feedback.created_at),
-            feedback_ids=(good.feedback.id, bad.feedback.id),
-            source="siblings",
-            chosen_id=good.reply.id,
-            rejected_id=bad.reply.id,
-        )
-        for good in liked
-        for bad in disliked
+        _compared("siblings", good, bad, good.feedback, bad.feedback) for good in liked for bad in disliked
     ]
+
+
+def _edit(signal: Signal, text: str) -> Pair:
+    """The owner's own words against the reply."""
+    return Pair(
+        prompt=_prompt(signal.generation),
+        chosen=Reply(text),
+        rejected=_said(signal.reply.content, signal.generation),
+        reply_id=signal.reply.id,
+        conversation_id=signal.reply.conversation_id,
+        created_at=signal.feedback.created_at,
+        feedback_ids=(signal.feedback.id,),
+        source="edit",
+        rejected_id=signal.reply.id,
+    )
+
+
+def _compared(source: Source, good: Signal, bad: Signal, *events: Feedback) -> Pair:
+    """Two replies of the policy, by what `events` say of them; the time is that of the newest."""
+    return Pair(
+        prompt=_prompt(good.generation),
+        chosen=_said(good.reply.content, good.generation),
+        rejected=_said(bad.reply.content, bad.generation),
+        reply_id=good.reply.id,
+        conversation_id=good.reply.conversation_id,
+        created_at=max(event.created_at for event in events),
+        feedback_ids=tuple(event.id for event in events),
+        source=source,
+        chosen_id=good.reply.id,
+        rejected_id=bad.reply.id,
+    )
 
 
 def _prompt(generation: Generation) -> Prompt:

@@ -71,6 +71,16 @@ class Ledger:
         )
         return None if row is None else _feedback(row)
 
+    def newest_pick(self, reply_id: str, other_id: str) -> Feedback | None:
+        """The newest pick between two replies, whichever of them was preferred; None where there is none."""
+        row = self.db.row(
+            f"SELECT {COLUMNS} FROM feedback WHERE kind = 'pick' AND"
+            " ((reply_id = :one AND other_id = :other) OR (reply_id = :other AND other_id = :one))"
+            " ORDER BY created_at DESC, seq DESC LIMIT 1",
+            {"one": as_written(reply_id), "other": as_written(other_id)},
+        )
+        return None if row is None else _feedback(row)
+
     def signals(self) -> list[tuple[Feedback, Message]]:
         """What counts, with the reply it is about, oldest first; lighter than `ledger`."""
         found = self.db.rows(f"SELECT {COLUMNS} FROM signal ORDER BY created_at, seq")
@@ -143,22 +153,22 @@ class Ledger:
             self._reply(reply_id)
             row = connection.execute(
                 "INSERT INTO feedback (id, reply_id, kind, value, created_at, why, text, other_id, source)"
-                # never older than what was said of this reply before, whatever the clock did meanwhile
-                " VALUES (?, ?, ?, ?, MAX(?, COALESCE("
-                "(SELECT MAX(created_at) FROM feedback WHERE reply_id = ?), 0)), ?, ?, ?, ?)"
-                f" RETURNING {COLUMNS}",
-                (
-                    uuid.uuid4().hex,
-                    reply_id,
-                    kind,
-                    value,
-                    time.time(),
-                    reply_id,
-                    why,
-                    text,
-                    other_id,
-                    as_written(source),
-                ),
+                # never older than what was said of these replies before, whatever the clock did meanwhile
+                " VALUES (:id, :reply, :kind, :value, MAX(:now, COALESCE("
+                "(SELECT MAX(created_at) FROM feedback"
+                " WHERE reply_id IN (:reply, :other) OR other_id IN (:reply, :other)), 0)),"
+                f" :why, :text, :other, :source) RETURNING {COLUMNS}",
+                {
+                    "id": uuid.uuid4().hex,
+                    "reply": reply_id,
+                    "kind": kind,
+                    "value": value,
+                    "now": time.time(),
+                    "why": why,
+                    "text": text,
+                    "other": other_id,
+                    "source": as_written(source),
+                },
             ).fetchone()
         return _feedback(row)
 

@@ -42,8 +42,8 @@ def record(db: Database, adapter: str, feedback: Iterable[str], replies: Iterabl
             " WHERE id IN (SELECT value FROM json_each(:events))",
             "INSERT OR IGNORE INTO lineage SELECT :adapter, 'reply', other_id FROM feedback"
             " WHERE other_id IS NOT NULL AND id IN (SELECT value FROM json_each(:events))",
-            # A reply may name a memory that this home never had, or has no more (an import; one made again
-            # after it was forgotten). What was forgotten while training shows by its replies, withheld.
+            # a reply may name a memory that this home never had, or not any more (an import, one made again
+            # after it was forgotten): what is forgotten while training shows by its replies, withheld with it
             "INSERT OR IGNORE INTO lineage SELECT :adapter, 'memory', memory_id FROM shown"
             " WHERE memory_id IN (SELECT id FROM memory)"
             " AND reply_id IN (SELECT of_id FROM lineage WHERE adapter = :adapter AND kind = 'reply')",

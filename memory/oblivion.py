@@ -45,7 +45,9 @@ STRUCTURE = ("role", "name", "type", "id", "tool_call_id", "memory_id", "documen
 def blot(db: Database, memories: Sequence[Memory]) -> None:
     """Take the words of `memories`, which are being forgotten, out of all that was said and shown.
 
-    The messages that told them are noted by id, so that nothing is learned from them a second time.
+    The messages that told them are noted by id, so that nothing is learned from them a second time. Replies
+    of which, or of whose prompt or feedback, anything was taken out are withheld from training (withheld.py):
+    nobody should learn to say "(forgotten)".
     """
     near = _conversations(db, memories)
     whole = phrases(memories)
@@ -53,6 +55,8 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
     told = {one.source_message_id: one.text for one in memories if one.source_message_id}
     with db.transaction() as connection:
         changed: set[str] = set()
+        prompts: set[str] = set()
+        events: set[str] = set()
         for row in connection.execute(
             "SELECT id, conversation_id, content, sent, tool_calls FROM message"
         ).fetchall():
@@ -80,6 +84,7 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
             if row["reply_id"] in changed:
                 left["completion_ids"] = []
             if left != fields:
+                prompts.add(row["reply_id"])
                 connection.execute(
                     "UPDATE generation SET body = ? WHERE reply_id = ?", (json.dumps(left), row["reply_id"])
                 )
@@ -90,6 +95,8 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
                 blotted = close if row["said_in"] in near else far
                 if (text := blotted(row[column])) != row[column]:
                     connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (text, row[key]))
+                    if table == "feedback":
+                        events.add(row[key])
         if db.row("SELECT 1 FROM sqlite_master WHERE name = 'adapters'"):
             for row in connection.execute("SELECT number, report FROM adapters").fetchall():
                 report = json.loads(row["report"])
@@ -98,9 +105,21 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
                     connection.execute(
                         "UPDATE adapters SET report = ? WHERE number = ?", (json.dumps(left), row["number"])
                     )
+        _withhold(connection, changed | prompts, events)
         connection.executemany(
             "INSERT OR IGNORE INTO unlearned SELECT id FROM message WHERE id = ?", [(one,) for one in told]
         )
+
+
+def _withhold(connection: sqlite3.Connection, messages: set[str], events: set[str]) -> None:
+    """No later adapter learns from the replies among `messages`, nor from those that `events` are about."""
+    connection.execute(
+        "INSERT OR IGNORE INTO withheld SELECT id FROM message WHERE role = 'assistant' AND id IN ("
+        " SELECT value FROM json_each(:messages)"
+        " UNION SELECT reply_id FROM feedback WHERE id IN (SELECT value FROM json_each(:events))"
+        " UNION SELECT other_id FROM feedback WHERE id IN (SELECT value FROM json_each(:events)))",
+        {"messages": json.dumps(sorted(messages)), "events": json.dumps(sorted(events))},
+    )
 
 
 def blot_files(home: Path, memories: Sequence[Memory]) -> None:

@@ -8,8 +8,10 @@ nothing of what was said.
 A reply knew a memory when
 
 - it was shown it (the table `shown`), or
-- the memory's text stands in its prompt (as history, too), in the reply, or in the owner's edit of it, or
-- it stands further down the branch on which the memory was told, and its prompt holds that message.
+- the memory's text stands in its prompt (as history, too), in the reply, or in the owner's edit of it,
+- it stands further down the branch on which the memory was told, and its prompt holds that message, or
+- the memory's words had to be taken out of it, its tool calls, its prompt, or what the owner said of it
+  (oblivion.py): what is left says "(forgotten)", which nobody should learn to say.
 """
 
 from __future__ import annotations

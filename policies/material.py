@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from env.datasets import Pair, Reply, Unpaired, rows, unpair
 from env.imported import Text
@@ -16,6 +17,9 @@ from policies.gate import WORD
 from policies.held_out import hold_out as kept_apart
 from policies.learners.choose import choose
 from policies.update_lock import UpdateError
+
+if TYPE_CHECKING:
+    from policies.learners.rows import Tokeniser
 
 ALGORITHMS = ("auto", "kto", "dpo", "ppo", "grpo", "sft")
 # below this many rows every one of them is needed for training, and a handful would prove nothing
@@ -79,8 +83,11 @@ def material(
         raise NothingToLearn("Nothing has been rated yet: rate a few replies up and down, then train.")
     # How signals are counted stays as it is: what is left out below was rated all the same.
     turned = turning_point(rated)
-    thumbs = [row for row in rated if row.created_at > turned and _speaks(row.completion)]
-    pairs = [pair for pair in compared if pair.created_at > turned]
+    fresh = [row for row in rated if row.created_at > turned]
+    thumbs = [row for row in fresh if _speaks(row.completion)]
+    # siblings bear the time of their newer thumb, and are no better than their older one
+    gone = {event for row in rated if row.created_at <= turned for event in row.feedback_ids}
+    pairs = [pair for pair in compared if pair.created_at > turned and gone.isdisjoint(pair.feedback_ids)]
     spoken = [pair for pair in pairs if _speaks(pair.chosen) and _speaks(pair.rejected)]
     why = "asked for"
     if algorithm == "auto":
@@ -99,10 +106,8 @@ def material(
         train = list(ours)
     elif algorithm == "sft":
         train = [row for row in train if isinstance(row, Unpaired) and row.label]
-    routes = {source: sum(pair.source == source for pair in ours) for source in ("edit", "pick", "siblings")}
-    routes |= {"thumb": len(mine), "why": sum(map(explains, mine)), "held_out": len(test)}
-    times = [row.created_at for row in rated] + [pair.created_at for pair in compared]
-    routes |= {"faded": sum(time <= turned for time in times)}
+    routes = _routes(mine, ours, test)
+    routes |= {"faded": len(rated) + len(compared) - len(fresh) - len(pairs)}
     texts = texts if algorithm == "sft" else ()
     routes |= {"text": len(texts)}
     return Material(
@@ -118,6 +123,28 @@ def material(
         routes,
         turned > -math.inf,
     )
+
+
+def spoken(cut: Material, words: Tokeniser) -> Material:
+    """`cut` without the rows that say nothing to the base of `words`: a call of a tool that another base made
+    has no text, and learned as an empty reply it would become what is preferred.
+
+    Raises NothingToLearn where nothing is left.
+    """
+
+    def says(row: Unpaired | Pair) -> bool:
+        replies = (row.completion,) if isinstance(row, Unpaired) else (row.chosen, row.rejected)
+        return all(map(words.says, replies))
+
+    train, test = list(filter(says, cut.train)), list(filter(says, cut.test))
+    thumbs, pairs = list(filter(says, cut.thumbs)), list(filter(says, cut.pairs))
+    if not (train or thumbs or cut.texts):
+        raise NothingToLearn(
+            "All that was rated are calls of tools by another model, which say nothing to this one: rate a "
+            "reply of this model."
+        )
+    routes = cut.routes | _routes(thumbs, pairs, test)
+    return replace(cut, train=train, test=test, thumbs=thumbs, pairs=pairs, routes=routes)
 
 
 def turning_point(rated: Sequence[Unpaired]) -> float:
@@ -168,6 +195,14 @@ def _data(
             f"rate a reply {other}, or edit one."
         )
     return list(singles)
+
+
+def _routes(
+    thumbs: Sequence[Unpaired], pairs: Sequence[Pair], test: Sequence[Unpaired | Pair]
+) -> dict[str, int]:
+    """How many signals go which way."""
+    routes = {source: sum(pair.source == source for pair in pairs) for source in ("edit", "pick", "siblings")}
+    return routes | {"thumb": len(thumbs), "why": sum(map(explains, thumbs)), "held_out": len(test)}
 
 
 def _tells(test: Sequence[Unpaired | Pair]) -> bool:

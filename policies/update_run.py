@@ -30,6 +30,7 @@ from policies.material import (
     liked_texts,
     liked_words,
     material,
+    spoken,
     system_message,
 )
 from policies.teach import Taught, teach
@@ -168,6 +169,7 @@ def _train_and_judge(
     progress(0.03, "replies of the base to hold on to")
     kept = anchors(policy, exam, settings.anchors if settings.anchor_weight else 0)
     words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids, settings.max_length)
+    cut = spoken(cut, words)
 
     def training(fraction: float, text: str) -> None:
         progress(0.1 + 0.6 * fraction, f"{cut.algorithm} {text}")

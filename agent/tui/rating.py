@@ -41,7 +41,7 @@ class Rating:
             await self._do(view, lambda: self.runtime.edit_reply(reply_id, text))
 
     async def pick(self, view: ReplyView) -> None:
-        """This reply over each of its siblings that it was not yet picked over."""
+        """This reply over each of its siblings, but for those that it was picked over last."""
         if view.message is None:
             return
         message = view.message
@@ -51,8 +51,8 @@ class Rating:
             siblings = fork(journal, message)
             above = {node.id for node in journal.path(message.id)}
             chosen = next((one.id for one in siblings if one.id in above), message.id)
-            done = {event.other_id for event in journal.feedback(chosen) if event.kind == "pick"}
-            others = [one.id for one in siblings if one.id != chosen and one.id not in done]
+            newest = {one.id: journal.newest_pick(chosen, one.id) for one in siblings if one.id != chosen}
+            others = [one for one, pick in newest.items() if pick is None or pick.reply_id != chosen]
             if len(siblings) < 2:
                 raise AttuneError(
                     "There is only one reply here; press r for another, then pick the better one."

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from env.datasets import Pair, Prompt, Reply, Unpaired
 from memory.card_texts import card_block
-from policies.decoding import PolicyError
 from policies.degenerate import degenerate
 from policies.policy import SamplingParams
 
@@ -95,7 +94,8 @@ def answers(
     temperature: float = 0.0,
     seed: int = SEED,
 ) -> list[Reply | None]:
-    """An answer to each prompt with its `lines` on the card; None where no finished text came.
+    """An answer to each prompt with its `lines` on the card; None where no finished text came, or where
+    the prompt does not fit into the context.
 
     By default the likeliest one, the same at every update.
     """
@@ -105,13 +105,12 @@ def answers(
         kits.setdefault(json.dumps(prompt.tools, sort_keys=True), []).append(at)
     sampling = SamplingParams(temperature=temperature, max_new_tokens=room, seed=seed)
     for places in kits.values():
-        batch = [told(prompts[at].messages, *lines[at]) for at in places]
-        try:
-            made = policy.generate(batch, sampling, prompts[places[0]].tools)
-        except PolicyError:
-            # a prompt that filled the context has no room for one line more
-            continue
-        for at, reply in zip(places, made, strict=True):
+        tools = prompts[places[0]].tools
+        asked = [(at, told(prompts[at].messages, *lines[at])) for at in places]
+        # a prompt that filled the context has no room for one line more; the others are answered all the same
+        asked = [one for one in asked if policy.count_tokens(one[1], tools) < policy.context_length]
+        made = policy.generate([messages for _, messages in asked], sampling, tools) if asked else []
+        for (at, _), reply in zip(asked, made, strict=True):
             if reply.finish_reason == "stop" and not degenerate(reply.text):
                 found[at] = Reply(reply.text.strip())
     return found

@@ -70,7 +70,7 @@ class Tokeniser:
         return Tokens(prompt_ids[-(self._max_length - len(completion)) :], completion)
 
     def says(self, reply: Reply) -> bool:
-        """Whether there is anything to learn of `reply`: a tool call that another base made has no text."""
+        """Whether `reply` has anything to learn: a call of a tool that another base made has no text."""
         return bool(reply.text.strip()) or not reply.ids or self._made(reply)
 
     def _made(self, reply: Reply, sure: bool = False) -> bool:
@@ -80,9 +80,9 @@ class Tokeniser:
         """
         if not reply.ids or reply.base != self._base:
             return False
-        return sure or _visible(self._tokenizer.decode(list(reply.ids), skip_special_tokens=True)) == (
-            _visible(reply.text)
-        )
+        # the marks of a tool call may be special tokens, too, and are no less part of what was said
+        said = [token for token in reply.ids if token not in self._format.hidden_ids]
+        return sure or _visible(self._tokenizer.decode(said)) == _visible(reply.text)
 
 
 def _visible(text: str) -> str:

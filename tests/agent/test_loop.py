@@ -224,6 +224,22 @@ def test_regenerate_and_edit_make_siblings(make_runtime: Make) -> None:
     assert branch.conversation_id == first.message.conversation_id
 
 
+def test_a_reply_made_again_is_not_shown_what_was_forgotten_since(make_runtime: Make) -> None:
+    runtime = make_runtime("Rex.", "Who knows.")
+    dog = runtime.recall.remember("The dog is called Rex.")
+    cat = runtime.recall.remember("The cat is called Mia.")
+    first = done(list(runtime.loop.turn("What are the dog and the cat called?")))
+    assert {one.memory_id for one in first.generation.recalled} == {dog.id, cat.id}
+    runtime.forget(dog.id)
+    events = list(runtime.loop.regenerate(first.message.id))
+    assert [one.memory_id for one in next(e for e in events if isinstance(e, RecallDone)).recalled] == [
+        cat.id
+    ]
+    assert [one.memory_id for one in done(events).generation.recalled] == [cat.id]
+    asked = done(events).generation.messages[-1]["content"]
+    assert asked.startswith("<memories>\n- The cat is called Mia.\n</memories>")
+
+
 @pytest.mark.parametrize("text", ["", "  \n\t ", "\x00\x1b\u202e"])
 def test_nothing_to_answer_is_a_sentence_at_once(make_runtime: Make, text: str) -> None:
     runtime = make_runtime("Hello.")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from env.datasets import rows, split, unpair
 from env.episodes import episode
 from memory.journal import Journal
@@ -119,6 +121,52 @@ def test_a_pick_that_is_also_rated_is_one_pair(journal: Journal) -> None:
     unpaired, pairs = rows(journal)
     assert [p.source for p in pairs] == ["pick"]
     assert len(unpair(unpaired, pairs)) == 2
+
+
+def test_of_two_picks_between_the_same_replies_the_newest_counts(journal: Journal) -> None:
+    first, second = ask(journal, "p?", "First.", "Second.")
+    for better, worse in ((first, second), (second, first)):
+        journal.pick(better.id, worse.id)
+        _, [pair] = rows(journal)
+        assert (pair.chosen_id, pair.rejected_id) == (better.id, worse.id)
+    labels = {row.completion.text: row.label for row in unpair(*rows(journal))}
+    assert labels == {"First.": False, "Second.": True}
+    journal.pick(first.id, second.id)
+    _, [pair] = rows(journal)
+    assert pair.chosen.text == "First."
+
+
+def test_of_a_pick_and_opposite_thumbs_the_newest_counts(journal: Journal) -> None:
+    first, second = ask(journal, "p?", "First.", "Second.")
+    journal.pick(first.id, second.id)
+    journal.rate(first.id, -1)
+    journal.rate(second.id, 1)
+    _, [pair] = rows(journal)
+    assert (pair.source, pair.chosen.text) == ("siblings", "Second.")
+    journal.pick(first.id, second.id)
+    _, [pair] = rows(journal)
+    assert (pair.source, pair.chosen.text) == ("pick", "First.")
+
+
+def test_a_reply_is_liked_or_not_as_the_newest_of_its_pairs_says(journal: Journal) -> None:
+    one, two, three = ask(journal, "p?", "One.", "Two.", "Three.")
+    journal.pick(two.id, one.id)
+    journal.pick(three.id, two.id)
+    unpaired, pairs = rows(journal)
+    labels = [(row.completion.text, row.label) for row in unpair(unpaired, pairs)]
+    assert labels == [("One.", False), ("Three.", True), ("Two.", False)]
+
+
+def test_a_pick_that_was_made_while_the_clock_went_back_is_the_newest(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = ask(journal, "p?", "First.", "Second.")
+    old = journal.pick(first.id, second.id)
+    monkeypatch.setattr("memory.ledger.time.time", lambda: old.created_at - 3600)
+    new = journal.pick(second.id, first.id)
+    assert journal.newest_pick(first.id, second.id) == journal.newest_pick(second.id, first.id) == new
+    _, [pair] = rows(journal)
+    assert pair.chosen.text == "Second."
 
 
 def test_a_split_leaks_neither_questions_nor_conversations(journal: Journal) -> None:

@@ -185,6 +185,18 @@ def test_the_newest_thumb_counts_and_a_clear_takes_it_back(journal: Journal, ask
     assert journal.ledger()[0][2].reply_id == two.id
 
 
+def test_a_clock_that_goes_back_keeps_no_older_thumb_standing(
+    journal: Journal, asked: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = reply(journal, asked)
+    up = journal.rate(said.id, 1)
+    monkeypatch.setattr("memory.ledger.time.time", lambda: up.created_at - 3600)
+    down = journal.rate(said.id, -1)
+    assert journal.effective(said.id) == down
+    assert [event for event, _ in journal.signals()] == [down]
+    assert down.created_at == up.created_at
+
+
 def test_edits_and_picks_are_signals_beside_the_thumb(journal: Journal, asked: Message) -> None:
     one, two = reply(journal, asked), reply(journal, asked, "Two.")
     events = [journal.rate(one.id, -1), journal.edit_reply(one.id, "Better."), journal.pick(two.id, one.id)]

@@ -84,6 +84,30 @@ def test_an_adapter_trained_on_what_was_forgotten_meanwhile_is_refused(
     assert lineage.of(db, "v1")["feedback"] == []
 
 
+def test_a_reply_that_names_a_memory_which_is_not_there_can_be_learned_from(
+    db: Database, journal: Journal, recall: Recall
+) -> None:
+    dog, cat = recall.remember(DOG), recall.remember("My cat is called Mia.")
+    first = told(journal, "Who is it?", "Your pet.", [dog, cat])
+    erase.forget_memory(recall, journal, dog.id)
+    # made again from what the first one was shown, as earlier versions did
+    again = journal.add_reply(first.conversation_id, first.parent_id, "It?", journal.generation(first.id))
+    lineage.record(db, "v1", [journal.rate(again.id, 1).id])
+    assert lineage.of(db, "v1")["memory"] == [cat.id]
+    assert lineage.forgotten(db) == {}
+
+
+def test_an_adapter_trained_on_a_memory_that_was_forgotten_meanwhile_is_refused(
+    db: Database, journal: Journal, recall: Recall
+) -> None:
+    dog = recall.remember(DOG)
+    event = journal.rate(told(journal, "Who is it?", "Your dog.", [dog]).id, 1)
+    erase.forget_memory(recall, journal, dog.id)
+    with pytest.raises(lineage.ForgottenMeanwhile):
+        lineage.record(db, "v1", [event.id])
+    assert lineage.of(db, "v1") == {"feedback": [], "reply": [], "memory": []}
+
+
 def test_a_forgotten_rating_takes_the_picks_on_both_sides(journal: Journal) -> None:
     one = told(journal, "a", "one")
     two = journal.add_reply(one.conversation_id, one.parent_id, "two", journal.generation(one.id))

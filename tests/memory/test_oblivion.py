@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from memory import erase
+from memory import erase, lineage
 from memory.database import Database
 from memory.errors import AttuneError
 from memory.facts import Facts
@@ -16,6 +16,8 @@ from memory.journal import Journal
 from memory.recall import Recall
 from memory.records import Recalled
 from memory.vector_index import VectorIndex
+from memory.withheld import withheld
+from tests.memory.forgettable import then, told
 from tests.support import HashEmbedder, generation
 
 TOLD = "By the way, my dog is called Zquirlbat-7, since you ask."
@@ -175,6 +177,36 @@ def test_a_reason_and_an_edit_lose_the_name_as_well(recall: Recall, journal: Jou
     erase.forget_memory(recall, journal, recall.facts.all()[0].id)
     texts = [text for row in journal.db.rows("SELECT text, why FROM feedback") for text in row if text]
     assert sorted(texts) == ["At (forgotten)!", "because (forgotten) is right"]
+
+
+def test_no_later_adapter_learns_to_say_forgotten(recall: Recall, journal: Journal, db: Database) -> None:
+    """Above the message that told it, its name is an ordinary word of the conversation."""
+    named = told(journal, "Is Fitzo a good name for a dog?", "Yes, it is lovely.")
+    said = then(journal, named, "Which one?", "Fitzo is.")
+    plain = told(journal, "And for a cat?", "Mia.")
+    edited = journal.add_reply(
+        named.conversation_id, journal.add_user(named.conversation_id, None, "Hm?").id, "Sure.", generation()
+    )
+    called = journal.add_reply(
+        named.conversation_id,
+        edited.parent_id,
+        "",
+        generation(completion_ids=()),
+        [{"name": "n", "arguments": {"a": "Fitzo"}}],
+    )
+    other = journal.add_reply(named.conversation_id, edited.parent_id, "No.", generation())
+    source = journal.add_user(named.conversation_id, said.id, "I call my dog so.")
+    memory = recall.facts.remember("My dog is called Fitzo.", source_message_id=source.id)
+    knew = [named, said, edited, called]
+    for at, reply in enumerate((*knew, plain, other)):
+        event = journal.rate(reply.id, 1, why="as Fitzo would" if reply is edited else None)
+        lineage.record(db, f"v{at}", [event.id])
+    journal.edit_reply(other.id, "No, Mia.")
+    erase.forget_memory(recall, journal, memory.id)
+    assert withheld(db) == {reply.id for reply in knew}
+    assert {reply.id for _, reply, _ in journal.ledger()} == {plain.id, other.id}
+    assert "(forgotten)" not in repr(journal.ledger())
+    assert set(lineage.forgotten(db)) == {"v0", "v1", "v2", "v3"}
 
 
 def test_a_name_that_is_an_everyday_word_takes_no_such_word_with_it(recall: Recall, journal: Journal) -> None:

@@ -11,7 +11,6 @@ from env.datasets import Prompt, Reply, Unpaired
 from memory.card_texts import CARD_TEXTS, card_block
 from memory.features import features
 from policies.base_models import resolve
-from policies.decoding import PolicyError
 from policies.language_policy import LanguagePolicy
 from policies.learners.hindsight import hindsight, told
 from policies.learners.rows import Tokeniser, Tokens
@@ -33,11 +32,13 @@ class Answers:
     texts: list[str]
     finish: str = "stop"
     asked: list[Any] = field(default_factory=list)
+    context_length: int = 200
+
+    def count_tokens(self, messages: Any, tools: Any = ()) -> int:
+        return sum(len(message["content"].split()) for message in messages)
 
     def generate(self, batch: Any, sampling: SamplingParams, tools: Any = ()) -> list[Any]:
         self.asked += batch
-        if not self.texts:
-            raise PolicyError("The prompt is too long.")
         return [Said(self.texts.pop(0), self.finish) for _ in batch]
 
 
@@ -99,9 +100,15 @@ def test_an_answer_that_is_none_is_dropped(words: Tokeniser, answer: str, finish
     assert (found.unanswered, found.objected) == (1, 0)
 
 
-def test_a_prompt_without_room_for_the_reason_is_left_out(words: Tokeniser) -> None:
-    found = hindsight(Answers([]), [disliked(LONG, "Too long.")], words)  # type: ignore[arg-type]
+def test_a_prompt_without_room_for_the_reason_is_left_out_alone(words: Tokeniser) -> None:
+    rows = [disliked(LONG, "Too long."), disliked(LONG, "far too long " * 80), disliked(LONG, "Too dull.")]
+    policy = Answers(["Rivers are long.", "Rivers are wet."])
+    found = hindsight(policy, rows, words)  # type: ignore[arg-type]
+    assert [pair.chosen.text for pair in found.pairs] == ["Rivers are long.", "Rivers are wet."]
     assert found.unanswered == 1
+    alone = Answers([])
+    assert hindsight(alone, rows[1:2], words).unanswered == 1  # type: ignore[arg-type]
+    assert not alone.asked
 
 
 def test_the_reward_model_may_object(words: Tokeniser) -> None:
@@ -117,6 +124,9 @@ def test_sprout_answers_as_it_was_told() -> None:
     words = Tokeniser(sprout.tokenizer, sprout.base, sprout.stop_ids)
     rows = [disliked(LONG, CARD_TEXTS["brief"]), disliked("Rivers run.", CARD_TEXTS["bullets"])]
     found = hindsight(sprout, rows, words)
+    # more than its context holds: as if it were not there
+    beside = disliked("Rivers flow.", "far too long " * sprout.context_length)
+    assert hindsight(sprout, [rows[0], beside, rows[1]], words).pairs == found.pairs
     shown = {pair.rejected.text: features(pair.chosen.text) for pair in found.pairs}
     assert shown[LONG].brief
     assert shown["Rivers run."].bullets

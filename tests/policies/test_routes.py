@@ -268,3 +268,23 @@ def test_what_has_faded_is_neither_trained_on_nor_tested_with(home: Path, policy
     assert not known & {reply.id for reply in rated.replies[:8]}
     assert cut.routes["faded"] >= 8
     assert cut.signals == 24
+
+
+def test_a_thumb_that_has_faded_does_not_return_in_a_pair(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.talk(24, lambda at: 1 if at < 14 else -1)
+    db = open_home(home)
+    journal = Journal(db)
+    again = {}
+    for number in (0, 23):  # one of before the change of taste, and one of after it
+        reply = rated.replies[number]
+        made = journal.generation(reply.id)
+        again[number] = journal.add_reply(reply.conversation_id, reply.parent_id, reply.content, made)
+    journal.rate(again[0].id, -1)
+    journal.rate(again[23].id, 1)
+    cut = material(journal, "kto", hold_out=0.0)
+    db.close()
+    assert [(pair.chosen_id, pair.rejected_id) for pair in cut.pairs] == [
+        (again[23].id, rated.replies[23].id)
+    ]
+    assert cut.routes["faded"] == 26 - len(cut.thumbs) + 1

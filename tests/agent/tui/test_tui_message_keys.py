@@ -82,6 +82,29 @@ async def test_r_then_left_right_and_pick(runtime: FakeRuntime) -> None:
         await until(lambda: "picked" in words(chat.transcript.newest))
 
 
+async def test_a_reply_can_be_picked_again_after_its_sibling_was(runtime: FakeRuntime) -> None:
+    runtime.replies = [["One."], ["Two."]]
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await say(pilot, "hello")
+        await pilot.press("escape", "r")
+        await until(lambda: chat.speaking is None and chat.transcript.newest.text == "Two.")
+        picked: list[str] = []
+        for key, text in ((None, "Two."), ("left", "One."), ("right", "Two.")):
+            chat.transcript.newest.focus()
+            await pilot.press(*([key] if key else []))
+            await until(lambda: chat.transcript.newest.text == text)  # noqa: B023
+            await until(lambda: chat.focused is chat.transcript.newest)
+            picked.append(text)
+            await pilot.press("p")
+            await until(lambda: len(runtime.journal.feedback()) == len(picked))
+        journal = runtime.journal
+        assert [journal.message(event.reply_id).content for event in journal.feedback()] == picked
+        await pilot.press("p")
+        await until(lambda: "already picked" in notices(pilot.app))
+        assert len(journal.feedback()) == 3
+
+
 async def test_pick_of_a_lone_reply_says_what_to_do(runtime: FakeRuntime) -> None:
     async with running(runtime) as pilot:
         await say(pilot, "hello")
