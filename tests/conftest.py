@@ -11,12 +11,20 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from memory.database import Database, open_home
 from memory.embedder import MiniLMEmbedder
 from memory.facts import Facts
 from memory.journal import Journal
+
+# the settings of whoever runs the tests are not what is tested
+for name in [name for name in os.environ if name.startswith("ATTUNE_")]:
+    del os.environ[name]
+# a machine that is busy with something else is no defect, and every run tries the same examples
+hypothesis.settings.register_profile("attune", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("attune")
 
 
 @pytest.fixture

@@ -234,7 +234,9 @@ class Checkout:
         path.chmod(0o755)
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+        clean = {
+            key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS", "ARGS"))
+        }
         return subprocess.run(
             ["make", "PYTHON=./fake-python", *arguments],
             cwd=self.folder,

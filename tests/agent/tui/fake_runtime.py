@@ -222,7 +222,7 @@ class FakeRuntime:
     def warm(self, progress: Callable[[float, str], None] | None = None) -> None:
         if progress:
             progress(0.4, "loading sprout")
-        self.may_warm.wait(10)
+        self.may_warm.wait(120)
         if self.wrong:
             raise AttuneError(self.wrong)
         self.ready = True

@@ -239,7 +239,7 @@ async def test_an_open_pair_is_the_active_reply_when_it_is_opened_again(learned:
 def test_picture(learned: FakeRuntime, snap_compare, size: tuple[int, int]) -> None:
     async def before(pilot) -> None:
         app = pilot.app
-        await settled(app, 10.0)
+        await settled(app, 60.0)
         view = await offered(pilot, "What is tea?")
         await pilot.press("escape")
         await until(lambda: app.focused is view)

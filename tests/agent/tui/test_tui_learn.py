@@ -19,6 +19,7 @@ class SlowDocuments:
     def __init__(self, name: str = "notes.md") -> None:
         self.name = name
         self.go_on = threading.Event()
+        self.stopped = threading.Event()
 
     def learn(
         self, paths: Sequence[Path], progress: Callable[[float, str], None], cancelled: Callable[[], bool]
@@ -26,6 +27,7 @@ class SlowDocuments:
         progress(0.5, f"2 of 4: {self.name}")
         while not self.go_on.wait(0.005):
             if cancelled():
+                self.stopped.set()
                 return Learned(added=["/x/one.md"], passages=3, cancelled=True)
         return Learned(
             added=["/x/one.md", "/x/notes.md"], skipped=[("/x/[b].pdf", "it is encrypted")], passages=7
@@ -75,6 +77,7 @@ async def test_leaving_stops_learning(runtime: FakeRuntime) -> None:
         await pilot.press("enter")
         await until(lambda: pilot.app.chat.following.busy)
         pilot.app.exit()
+    await until(runtime.documents.stopped.is_set)
 
 
 async def test_sources_stand_below_the_reply_and_in_why(runtime: FakeRuntime) -> None:

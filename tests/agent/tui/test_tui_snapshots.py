@@ -54,7 +54,7 @@ def lived_in(runtime: FakeRuntime) -> FakeRuntime:
 
 async def chat(pilot: Pilot[None]) -> AttuneApp:
     app: AttuneApp = pilot.app  # type: ignore[assignment]
-    await settled(app, 10.0)
+    await settled(app, 60.0)
     await say(pilot, "How is tea made?")
     await say(pilot, "How long for both pots?")
     await pilot.press("escape", "+")

@@ -19,7 +19,7 @@ from agent.tui.widgets.reply import ReplyView
 from tests.agent.tui.fake_runtime import FakeRuntime
 
 
-async def until(condition: Callable[[], Any], seconds: float = 8.0) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `condition` gives once it is true; AssertionError when that takes too long."""
     end = time.monotonic() + seconds
     while True:
@@ -39,7 +39,7 @@ async def running(runtime: FakeRuntime, size: tuple[int, int] = (80, 24)) -> Asy
     app = AttuneApp(runtime)  # type: ignore[arg-type]
     async with app.run_test(size=size) as pilot:
         if runtime.may_warm.is_set():
-            await settled(app, 10.0)
+            await settled(app, 60.0)
         else:
             await until(lambda: app.chat.prompt.has_focus)
         yield pilot

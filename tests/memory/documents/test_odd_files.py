@@ -66,10 +66,10 @@ def test_latin_1_means_the_letters_of_windows(charset: str) -> None:
 
 @pytest.mark.parametrize("tag", ["<a ", "</a ", "<!--x> ", '<a x=">" ', "<![CDATA[ > "])
 def test_tags_that_never_end_take_no_minutes(tag: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     _, parsed = read("a.html", b"<h1>Boats</h1><p>Before them.</p>" + tag.encode() * 20_000)
     assert places(parsed)[0] == ("Before them.", 1)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_tag_that_never_ends_leaves_the_others_as_they_are() -> None:

@@ -53,7 +53,9 @@ def test_neighbours_are_joined_and_explained(story: Documents) -> None:
 
 
 def test_spans_are_those_of_the_text(story: Documents) -> None:
-    for one in story.passages.search("the oven and the bread"):
+    found = story.passages.search("the oven and the bread")
+    assert found
+    for one in found:
         assert " ".join(STORY[one.begin : one.end].split()) == " ".join(one.text.split())
 
 
