@@ -31,7 +31,7 @@ from memory.database import open_home
 from memory.journal import Journal
 from memory.records import Generation
 from policies.learners.lora import LearningSettings
-from policies.learners.rows import Tokeniser, padding, score
+from policies.learners.rows import Tokeniser, score
 from policies.policy import SamplingParams
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def measure(policy: LanguagePolicy, canary: str, candidates: Sequence[str] | Non
     words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids)
     prompt = Prompt(messages=tuple(_chat(QUESTION)), text="", ids=(), base=policy.base)
     tokens = [words.row(prompt, Reply(phrase, finished=False)) for phrase in space]
-    scores = score(policy.model, tokens, padding(policy.tokenizer))
+    scores = score(policy.model, tokens)
     return exposure([-value / math.log(2) for value in scores], space.index(canary))
 
 

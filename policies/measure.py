@@ -181,11 +181,11 @@ def measure(
         base_grades = grades()
         step(0.35, "facts of the base")
         base_facts = facts()
-        base_scores = score(policy.model, rows, pad)
+        base_scores = score(policy.model, rows)
         active_scores: list[float] | None = None
         if active is not None and kept_out:
             policy.swap(*active)
-            active_scores = score(policy.model, kept_out, pad)
+            active_scores = score(policy.model, kept_out)
         policy.swap(CANDIDATE, str(candidate))
         served = policy.served_sha256
         step(0.5, "fresh replies of the candidate")
@@ -194,7 +194,7 @@ def measure(
         new_grades = grades()
         step(0.8, "facts of the candidate")
         new_facts = facts()
-        new_scores = score(policy.model, rows, pad)
+        new_scores = score(policy.model, rows)
         said = [Tokens(list(r.prompt_ids), list(r.completion_ids)) for r in new_replies if r.completion_ids]
         own = token_scores(policy.model, said, pad)
         first = _first_logits(policy, new_replies[0].prompt_ids)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def run(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
-    """For each shape: `bench update`'s figures of one round, and the speed alone and while training.
+    """For each shape: the speed alone and while training, and `bench update`'s figures of one round.
 
     `out` is a file that has what was measured so far: a late fault does not cost the whole run.
     """
@@ -48,12 +48,13 @@ def run(
         with tempfile.TemporaryDirectory(prefix="attune-bench-device-") as place:
             tell(share, f"{name}: making random weights")
             folder = shapes.make(name, Path(place) / name)
-            tell(share, f"{name}: updates")
-            made = update_bench.run(str(folder), quick, 1, learners, cancelled=stop)
-            found[name] = {"update": made}
-            _keep(out, result)
+            found[name] = {}
             tell(share, f"{name}: replies")
-            found[name] |= _speeds(folder, quick, made["settings"]["ratings"], stop)
+            for figures in _speeds(folder, quick, stop):
+                found[name] |= figures
+                _keep(out, result)
+            tell(share, f"{name}: updates")
+            found[name]["update"] = update_bench.run(str(folder), quick, 1, learners, cancelled=stop)
             _keep(out, result)
     return result
 
@@ -63,7 +64,8 @@ def _keep(out: Path | None, result: dict[str, Any]) -> None:
         out.write_text(to_json(result), "utf-8")
 
 
-def _speeds(folder: Path, quick: bool, ratings: int, stop: Callable[[], bool]) -> dict[str, Any]:
+def _speeds(folder: Path, quick: bool, stop: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    """The number of parameters and the speed alone, then the speed while training."""
     from policies.base_models import parameters, resolve
     from policies.language_policy import LanguagePolicy
 
@@ -79,12 +81,11 @@ def _speeds(folder: Path, quick: bool, ratings: int, stop: Callable[[], bool]) -
 
     asked = everyday_prompts("train", PROMPTS, PROMPT_SEED)
     replies = QUICK_REPLIES if quick else REPLIES
+    ratings = update_bench.QUICK_RATINGS if quick else update_bench.RATINGS
     try:
-        return {
-            "parameters": parameters(spec),
-            "alone": bench.speed(speak, asked, replies, cancelled=stop),
-            "training": bench.speed(speak, asked, replies, lambda: Child(folder, ratings), stop),
-        }
+        alone = bench.speed(speak, asked, replies, cancelled=stop)
+        yield {"parameters": parameters(spec), "alone": alone}
+        yield {"training": bench.speed(speak, asked, replies, lambda: Child(folder, ratings), stop)}
     finally:
         policy.close()
 

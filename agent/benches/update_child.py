@@ -7,6 +7,7 @@ of text in memory to the adapter on disk.
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import sys
@@ -26,8 +27,10 @@ from env.skills.topics import topics
 
 if TYPE_CHECKING:
     from policies.learners.lora import LearningSettings
+    from policies.learners.rows import Tokens
 
 ROWS_SEED = 64_001
+WARM_UP = 8
 # what both sides have in common of the settings that our learners hand to TRL
 SHARED = (
     "learning_rate", "num_train_epochs", "per_device_train_batch_size", "beta", "lr_scheduler_type",
@@ -81,19 +84,34 @@ def main(order: Mapping[str, Any]) -> None:
     from policies.learners.lora import LearningSettings
 
     _import_everything()
-    model, tokenizer = load(resolve(order["model"]))
+    spec = resolve(order["model"])
+    model, tokenizer = load(spec)
     learner, folder = order["learner"], Path(order["folder"])
     asked = questions(order["ratings"], tokenizer)
     # named, since TRL has a default of its own
     settings = LearningSettings(beta=dpo.BETA if learner == "dpo" else kto.BETA)
+
+    def update(asked: Sequence[Question], name: str) -> Done:
+        if order["side"] == "ours":
+            held = questions(settings.anchors if order["anchors"] else 0, tokenizer, ROWS_SEED + 1)
+            return _ours(learner, model, tokenizer, asked, held, settings, folder / name)
+        return _plain(learner, model, tokenizer, asked, settings, folder / name)
+
+    if model.device.type == "cuda":
+        import torch
+
+        # The first kernel of each kind is fetched from disk, which takes longer than the update. An agent
+        # that has spoken has done that.
+        update(asked[:WARM_UP], "warm-up")
+        model = None
+        gc.collect()
+        torch.cuda.empty_cache()
+        model, _ = load(spec)
+        torch.cuda.reset_peak_memory_stats()
     loaded = _peak(model)
     (folder / "began").touch()
     started, used = time.perf_counter(), time.process_time()
-    if order["side"] == "ours":
-        held = questions(settings.anchors if order["anchors"] else 0, tokenizer, ROWS_SEED + 1)
-        done = _ours(learner, model, tokenizer, asked, held, settings, folder / "adapter")
-    else:
-        done = _plain(learner, model, tokenizer, asked, settings, folder / "adapter")
+    done = update(asked, "adapter")
     report = {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - used,
@@ -107,6 +125,18 @@ def main(order: Mapping[str, Any]) -> None:
 def _thumbs(asked: Sequence[Question]) -> list[tuple[Prompt, str, bool]]:
     """One rated reply a question, up and down in turn: the order in which ours trains, whatever it gets."""
     return [(one.prompt, one.rejected if at % 2 else one.chosen, at % 2 == 0) for at, one in enumerate(asked)]
+
+
+def _tokens(
+    learner: str, tokenizer: Any, asked: Sequence[Question], settings: LearningSettings
+) -> list[list[Tokens]]:
+    """An example a question, as ours reads it: the pair for DPO, the rated reply for KTO."""
+    from policies.learners.rows import Tokeniser
+
+    words = Tokeniser(tokenizer, "", max_length=settings.max_length)
+    if learner == "dpo":
+        return [[words.row(one.prompt, Reply(text)) for text in (one.chosen, one.rejected)] for one in asked]
+    return [[words.row(shown, Reply(text))] for shown, text, _ in _thumbs(asked)]
 
 
 def _ours(
@@ -123,16 +153,12 @@ def _ours(
 
     words = Tokeniser(tokenizer, "", max_length=settings.max_length)
     anchors = [words.row(one.prompt, Reply(one.chosen)) for one in held]
-    rows: list[Any]
-    if learner == "dpo":
-        rows = [
-            dpo.Preference(*(words.row(one.prompt, Reply(text)) for text in (one.chosen, one.rejected)))
-            for one in asked
-        ]
-        tokens = [reply for row in rows for reply in (row.chosen, row.rejected)]
-    else:
-        rows = [kto.Thumb(words.row(shown, Reply(text)), liked) for shown, text, liked in _thumbs(asked)]
-        tokens = [row.tokens for row in rows]
+    said = _tokens(learner, tokenizer, asked, settings)
+    rows: list[Any] = (
+        [dpo.Preference(*pair) for pair in said]
+        if learner == "dpo"
+        else [kto.Thumb(one, liked) for (one,), (_, _, liked) in zip(said, _thumbs(asked), strict=True)]
+    )
     train = dpo.train if learner == "dpo" else kto.train
     began = time.perf_counter()
     trained = train(
@@ -141,7 +167,7 @@ def _ours(
     return Done(
         time.perf_counter() - began,
         trained.steps,
-        sum(len(row.prompt_ids) + len(row.completion_ids) for row in tokens),
+        sum(len(row.prompt_ids) + len(row.completion_ids) for example in said for row in example),
         trained.metrics["train_loss"],
     )
 
@@ -156,9 +182,12 @@ def _plain(
 ) -> Done:
     from agent.benches import plain_trl
     from policies.learners import dpo, kto
+    from policies.learners.checkpointing import most_tokens
     from policies.learners.lora import arguments
 
-    ours = arguments(model, len(asked), settings, folder)
+    # no text of the rows: only what decides whether gradients are checkpointed, which is the same for both
+    longest = most_tokens(_tokens(learner, tokenizer, asked, settings), settings.batch_size)
+    ours = arguments(model, len(asked), settings, folder, longest)
     shared = {name: ours[name] for name in SHARED}
     rows: list[dict[str, Any]]
     if learner == "dpo":

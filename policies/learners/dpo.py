@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from policies.learners.checkpointing import most_tokens
 from policies.learners.lora import LearningSettings, Objective, Progress, TrainResult, fit
 from policies.learners.packed import log_probabilities
 from policies.learners.rows import LearnError, Tokens, score
@@ -58,6 +59,7 @@ def train(
         cancel,
         anchors,
         objective(model, rows, beta),
+        most_tokens([[row.chosen, row.rejected] for row in rows], config.batch_size),
         loss_type=LOSSES,
         loss_weights=LOSS_WEIGHTS,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from policies.learners.checkpointing import most_tokens
 from policies.learners.lora import LearningSettings, Objective, Progress, TrainResult, fit
 from policies.learners.packed import log_probabilities
 from policies.learners.rows import LearnError, Tokens, score
@@ -97,6 +98,7 @@ def train(
         cancel,
         anchors,
         objective(model, ordered, other, beta, weights(*sums)),
+        most_tokens([[row] for row in said], config.batch_size),
         loss_type=loss,
         train_sampling_strategy="sequential",
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from memory.errors import AttuneError
+from policies.learners import checkpointing
 from policies.learners.packed import completion_logits, packing
 from policies.learners.rows import LearnError, Tokens, padding
 
@@ -113,13 +114,15 @@ def fit(
     cancel: threading.Event,
     anchors: Sequence[Tokens] = (),
     objective: Objective | None = None,
+    tokens: int | None = None,
     **options: Any,
 ) -> TrainResult:
     """Train a fresh LoRA on `examples` (columns as the trainer's collator wants them), save it in `out_dir`.
 
     The columns include the reference's log-probabilities: the base never changes, so each row is scored
     once (`score`) rather than once an epoch. With an `objective` the loss is that one instead of TRL's, over
-    rows that it holds itself: `examples` are then only counted.
+    rows that it holds itself: `examples` are then only counted. `tokens` is the most that a step has, without
+    the anchors' (None: not known).
     `options` are extra fields of the TRL config. Raises Cancelled, and LearnError where nothing was
     learned (a zero gradient or learning rate, weights that are not finite). The base is left as it came.
     """
@@ -131,6 +134,8 @@ def fit(
     started = time.monotonic()
     padding(tokenizer)
     references: dict[int, Any] = {}
+    if tokens is not None:
+        tokens += checkpointing.most_tokens([[row] for row in anchors], settings.anchors_a_step)
 
     class Report(TrainerCallback):
         """Progress after every step, and the way to stop."""
@@ -200,7 +205,7 @@ def fit(
         warnings.simplefilter("ignore", FutureWarning)
         trainer = Exact(
             model=model,
-            args=config_class(**arguments(model, len(examples), settings, out_dir), **options),
+            args=config_class(**arguments(model, len(examples), settings, out_dir, tokens), **options),
             train_dataset=dataset,
             processing_class=tokenizer,
             peft_config=adapter,
@@ -249,9 +254,15 @@ def fit(
     )
 
 
-def arguments(model: Any, examples: int, settings: LearningSettings, out_dir: Path) -> dict[str, Any]:
-    """Fields that every TRL config shares: no checkpoints, no reports, no bars, no worker processes."""
+def arguments(
+    model: Any, examples: int, settings: LearningSettings, out_dir: Path, tokens: int | None = None
+) -> dict[str, Any]:
+    """Fields that every TRL config shares: no checkpoints, no reports, no bars, no worker processes.
+
+    `tokens` of the longest step decide whether gradients of a large model are checkpointed (None: they are).
+    """
     size = parameters(model)
+    checkpoint = size >= LARGE and (tokens is None or checkpointing.needed(model, tokens))
     passes, batch = epochs(settings, examples, size), min(settings.batch_size, examples)
     return {
         "output_dir": str(out_dir / "trainer"),
@@ -264,7 +275,7 @@ def arguments(model: Any, examples: int, settings: LearningSettings, out_dir: Pa
         "max_grad_norm": 1.0,
         "max_length": None,
         "precompute_ref_log_probs": True,
-        "gradient_checkpointing": size >= LARGE,
+        "gradient_checkpointing": checkpoint,
         "use_cpu": model.device.type == "cpu",
         "bf16": model.device.type == "cuda",
         "seed": settings.seed,

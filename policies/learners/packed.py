@@ -54,7 +54,7 @@ def packing(model: Any) -> Iterator[bool]:
 def completion_logits(model: Any, rows: Sequence[Tokens]) -> tuple[Any, Any, Any]:
     """(logits (n, vocabulary), targets (n,), row (n,)) for the n completion tokens of `rows`, in order."""
     if _inner(model).config._attn_implementation == NAME:
-        tree = grow(rows, model.device)
+        tree = grow(rows, model.device, whole=model.device.type != "cpu")
         logits = model(
             input_ids=tree.input_ids,
             position_ids=tree.position_ids,
@@ -106,6 +106,11 @@ def _attend(
         raise NotImplementedError("attention that is not a plain softmax over one tree")
     scaling = scaling or 1 / math.sqrt(query.shape[-1])
     groups = query.shape[1] // key.shape[1]
+    if tree.levels[0].queries is None:
+        key, value = (each.repeat_interleave(groups, 1) if groups > 1 else each for each in (key, value))
+        mask = tree.levels[0].added(query.dtype, sliding_window)
+        said = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)
+        return said.transpose(1, 2), None
     query, key, value = query[0], key[0], value[0]
     parts = []
     for level in tree.levels:
@@ -114,10 +119,7 @@ def _attend(
         looked, held = (
             each[:, level.keys].repeat_interleave(groups, 0).transpose(0, 1) for each in (key, value)
         )
-        seen = level.distance >= 0
-        if sliding_window is not None:
-            seen &= level.distance < sliding_window
-        seen = seen[:, None]
+        seen = level.seen(sliding_window)
         if query.device.type == "cpu" and seen.shape[-1] <= SHORT:
             scores = (asked @ looked.transpose(-1, -2)) * scaling
             said = scores.masked_fill(~seen, -math.inf).softmax(-1) @ held

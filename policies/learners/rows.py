@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from env.datasets import Prompt, Reply
 from memory.errors import AttuneError
 from policies.tool_calls import parse_tool_calls
+
+# rows that are scored at a time; on an accelerator a call costs more than a few rows
+SCORED, SCORED_AT_ONCE = 16, 64
+# logits of one batch in float32 while rows are scored; softmax takes as much again
+LOGIT_BYTES = 512 * 2**20
 
 
 class LearnError(AttuneError):
@@ -117,19 +122,38 @@ def pad_batch(rows: Sequence[Tokens], pad_id: int, device: Any) -> dict[str, Any
 
 
 def score(
-    model: Any, rows: Sequence[Tokens], pad_id: int = 0, batch_size: int = 16, floor: float | None = None
+    model: Any, rows: Sequence[Tokens], batch_size: int | None = None, floor: float | None = None
 ) -> list[float]:
     """log p(completion | prompt) of each row in nats, summed over its completion tokens.
 
     With a `floor` no token counts as less likely than that.
     What rows of one batch begin with is computed once: those of one prompt should stand together.
+    A batch has at most `batch_size` rows (default: SCORED, more on an accelerator), and fewer where their
+    logits would take more than LOGIT_BYTES.
     """
     import torch
 
     from policies.learners.packed import log_probabilities, packing
 
+    size = batch_size or (SCORED if model.device.type == "cpu" else SCORED_AT_ONCE)
     scores: list[float] = []
+    most = LOGIT_BYTES // (4 * int(model.config.get_text_config().vocab_size))
     with packing(model), torch.inference_mode():
-        for start in range(0, len(rows), batch_size):
-            scores += log_probabilities(model, rows[start : start + batch_size], floor).tolist()
+        for batch in batches(rows, size, most):
+            scores += log_probabilities(model, batch, floor).tolist()
     return scores
+
+
+def batches(rows: Sequence[Tokens], size: int, completion_tokens: int) -> Iterator[list[Tokens]]:
+    """`rows` in their order, at most `size` at a time and, but for a single one, `completion_tokens`."""
+    batch: list[Tokens] = []
+    used = 0
+    for row in rows:
+        said = len(row.completion_ids)
+        if batch and (len(batch) == size or used + said > completion_tokens):
+            yield batch
+            batch, used = [], 0
+        batch.append(row)
+        used += said
+    if batch:
+        yield batch

@@ -3,17 +3,26 @@
 Rows of a ledger all begin with the system message and its tools, and the two replies of a pair have the
 whole prompt in common. The tree has up to three levels: what all rows begin with, prompts that several
 rows share, and the rest of each row. Laid out level by level it is one sequence without any padding.
+
+Attention goes level by level, which is the least arithmetic, or over the whole sequence under one mask,
+which is the fewest calls: on an accelerator a call of few tokens costs more than what it computes.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from policies.learners.rows import Tokens
 from policies.prefix_cache import common_prefix
+
+# above this many tokens the arithmetic of a whole mask is no longer small beside that of the layers
+WHOLE = 2048
+# rows of a mask start at multiples of this, or torch copies the mask at every call
+ALIGNED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +43,38 @@ class Level:
 
     `queries` (N, R) and `keys` (N, K) are places in the sequence, `distance` (N, R, K) is how many tokens a
     key lies before its query: negative where it comes later, or where either of them is only filling.
-    `spoken` are the places of the real queries in the flattened (N * R).
+    `spoken` are the places of the real queries in the flattened (N * R). A level that is the whole sequence
+    has None for all three: its N is 1, its R and K are T.
     """
 
     queries: Any
     keys: Any
     distance: Any
     spoken: Any
+    _seen: dict[int | None, Any] = field(default_factory=dict)
+    _added: dict[tuple[Any, int | None], Any] = field(default_factory=dict)
+
+    def seen(self, window: int | None = None) -> Any:
+        """(N, 1, R, K): whether a query may look at a key, where it sees `window` tokens of its past."""
+        if window not in self._seen:
+            seen = self.distance >= 0
+            if window is not None:
+                seen &= self.distance < window
+            self._seen[window] = seen[:, None]
+        return self._seen[window]
+
+    def added(self, dtype: Any, window: int | None = None) -> Any:
+        """`seen` as what is added to the scores, of `dtype`, aligned as torch's fused attention wants it."""
+        import torch
+
+        key = (dtype, window)
+        if key not in self._added:
+            seen = self.seen(window)
+            *rest, last = seen.shape
+            wide = -(-last // ALIGNED) * ALIGNED
+            room = torch.full((*rest, wide), -math.inf, dtype=dtype, device=seen.device)
+            self._added[key] = room[..., :last].masked_fill_(seen, 0.0)
+        return self._added[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +93,11 @@ class TokenTree:
     row: Any
 
 
-def grow(rows: Sequence[Tokens], device: Any = "cpu") -> TokenTree:
-    """The tree of `rows`, each of which needs a prompt of at least one token."""
+def grow(rows: Sequence[Tokens], device: Any = "cpu", whole: bool = False) -> TokenTree:
+    """The tree of `rows`, each of which needs a prompt of at least one token.
+
+    With `whole` attention is one call over the sequence, as long as it has no more than WHOLE tokens.
+    """
     import torch
 
     ids: list[int] = []
@@ -85,8 +122,11 @@ def grow(rows: Sequence[Tokens], device: Any = "cpu") -> TokenTree:
         parent = stems.get(prompt, root)
         # nothing needs to come after the last token
         leaves.append(branch([*row.prompt_ids, *row.completion_ids][len(parent.path) : -1], parent))
-    depths = ([one for one in branches if one.length] for branches in ([root], stems.values(), leaves))
-    levels = [_level(branches, positions, device) for branches in depths if branches]
+    depths = [[one for one in branches if one.length] for branches in ([root], stems.values(), leaves)]
+    if whole and len(ids) <= WHOLE:
+        levels = [_whole([one for branches in depths for one in branches], positions, device)]
+    else:
+        levels = [_level(branches, positions, device) for branches in depths if branches]
     predicting = [
         place
         for leaf, row in zip(leaves, rows, strict=True)
@@ -122,3 +162,14 @@ def _level(branches: Sequence[Branch], positions: Sequence[int], device: Any) ->
         distance=distance.to(device),
         spoken=torch.tensor(spoken, device=device),
     )
+
+
+def _whole(branches: Sequence[Branch], positions: Sequence[int], device: Any) -> Level:
+    import torch
+
+    at = torch.tensor(positions, dtype=torch.int32)
+    distance = torch.full((len(positions), len(positions)), -1, dtype=torch.int32)
+    for one in branches:
+        asked, lies = at[one.start : one.start + one.length], at[one.path]
+        distance[one.start : one.start + one.length, one.path] = asked[:, None] - lies[None, :]
+    return Level(queries=None, keys=None, distance=distance[None].to(device), spoken=None)

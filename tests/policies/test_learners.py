@@ -16,7 +16,7 @@ from policies.language_policy import LanguagePolicy
 from policies.learners import dpo, kto
 from policies.learners.choose import choose
 from policies.learners.lora import Cancelled, LearningSettings, epochs, learning_rate, warm_up
-from policies.learners.rows import LearnError, Tokeniser, Tokens, padding, score
+from policies.learners.rows import LearnError, Tokeniser, Tokens, score
 from policies.material import NothingToLearn, material
 from tests.policies.rated import Rated
 from tests.policies.tiny_models import make_model
@@ -49,8 +49,8 @@ def test_kto_raises_liked_replies_and_lowers_disliked_ones(
     Rated(home, policy).talk(8, lambda at: 1 if at % 2 else -1)
     words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids)
     thumbs = [kto.Thumb(words.row(row.prompt, row.completion), row.label) for row in ledger(home)[0]]
-    tokens, pad = [thumb.tokens for thumb in thumbs], padding(policy.tokenizer)
-    before = score(policy.model, tokens, pad)
+    tokens = [thumb.tokens for thumb in thumbs]
+    before = score(policy.model, tokens)
     seen: list[float] = []
     done = kto.train(
         policy.model,
@@ -62,9 +62,9 @@ def test_kto_raises_liked_replies_and_lowers_disliked_ones(
         threading.Event(),
         anchors=tokens[:1],
     )
-    assert score(policy.model, tokens, pad) == pytest.approx(before), "the base came back changed"
+    assert score(policy.model, tokens) == pytest.approx(before), "the base came back changed"
     policy.swap("v1", str(done.folder))
-    after = score(policy.model, tokens, pad)
+    after = score(policy.model, tokens)
     policy.swap(None)
     moved = [(new - old, thumb.liked) for new, old, thumb in zip(after, before, thumbs, strict=True)]
     assert min(gain for gain, liked in moved if liked) > 0 > max(gain for gain, liked in moved if not liked)
@@ -84,13 +84,12 @@ def test_dpo_widens_the_margin_of_every_pair(home: Path, policy: LanguagePolicy,
         for p in ledger(home)[1]
     ]
     chosen, rejected = [p.chosen for p in pairs], [p.rejected for p in pairs]
-    pad = padding(policy.tokenizer)
-    base = [score(policy.model, side, pad) for side in (chosen, rejected)]
+    base = [score(policy.model, side) for side in (chosen, rejected)]
     done = dpo.train(
         policy.model, policy.tokenizer, pairs, SETTINGS, tmp_path / "out", nothing, threading.Event()
     )
     policy.swap("v1", str(done.folder))
-    new = [score(policy.model, side, pad) for side in (chosen, rejected)]
+    new = [score(policy.model, side) for side in (chosen, rejected)]
     policy.swap(None)
     margins = [(new[0][at] - base[0][at]) - (new[1][at] - base[1][at]) for at in range(len(pairs))]
     assert len(margins) == 5
@@ -175,8 +174,8 @@ def test_too_little_is_said_so(policy: LanguagePolicy, tmp_path: Path) -> None:
 
 def test_a_run_of_one_step_learns(policy: LanguagePolicy, tmp_path: Path) -> None:
     thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at < 2) for at in range(4)]
-    tokens, pad = [thumb.tokens for thumb in thumbs], padding(policy.tokenizer)
-    before = score(policy.model, tokens, pad)
+    tokens = [thumb.tokens for thumb in thumbs]
+    before = score(policy.model, tokens)
     once = replace(SETTINGS, epochs=1)
     done = kto.train(
         policy.model, policy.tokenizer, thumbs, once, tmp_path / "out", nothing, threading.Event()
@@ -185,7 +184,7 @@ def test_a_run_of_one_step_learns(policy: LanguagePolicy, tmp_path: Path) -> Non
     assert done.grad_norm > 0
     assert done.max_abs_b > 0
     policy.swap("v1", str(done.folder))
-    gain = [new - old for new, old in zip(score(policy.model, tokens, pad), before, strict=True)]
+    gain = [new - old for new, old in zip(score(policy.model, tokens), before, strict=True)]
     policy.swap(None)
     assert sum(gain[:2]) > sum(gain[2:])
 

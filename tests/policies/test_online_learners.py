@@ -53,13 +53,13 @@ def learn(
 def test_a_run_learns_saves_and_leaves_the_base_alone(
     name: str, policy: LanguagePolicy, reward: RewardModel, tmp_path: Path
 ) -> None:
-    rows, pad = [Tokens(prompt, [LIKED] * 4) for prompt in PROMPTS], padding(policy.tokenizer)
-    before, ends = score(policy.model, rows, pad), policy.model.generation_config.eos_token_id
+    rows = [Tokens(prompt, [LIKED] * 4) for prompt in PROMPTS]
+    before, ends = score(policy.model, rows), policy.model.generation_config.eos_token_id
     seen: list[tuple[float, str]] = []
     done = learn(
         name, policy, reward, tmp_path / "out", SETTINGS, progress=lambda *report: seen.append(report)
     )
-    assert score(policy.model, rows, pad) == before, "the base came back changed"
+    assert score(policy.model, rows) == before, "the base came back changed"
     assert not [n for n, _ in policy.model.named_parameters() if "lora" in n]
     assert policy.model.generation_config.eos_token_id == ends
     assert done.grad_norm > 0
@@ -67,7 +67,7 @@ def test_a_run_learns_saves_and_leaves_the_base_alone(
     assert seen[-1][0] == 1.0
     assert [fraction for fraction, _ in seen] == sorted(fraction for fraction, _ in seen)
     policy.swap("v1", str(done.folder))
-    after = score(policy.model, rows, pad)
+    after = score(policy.model, rows)
     policy.swap(None)
     assert after != before
     assert policy.served_sha256 is None

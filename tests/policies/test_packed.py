@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from policies.base_models import load, resolve
-from policies.learners import dpo, kto
+from policies.learners import dpo, kto, packed, token_tree
 from policies.learners.packed import completion_logits, log_probabilities, packing
 from policies.learners.rows import Tokens, score
 from policies.learners.token_tree import grow
@@ -31,6 +31,14 @@ def ragged(count: int = 6) -> list[Tokens]:
     return [Tokens(rows[1].prompt_ids, rows[0].completion_ids), *rows[1:]]
 
 
+@pytest.fixture(params=["level by level", "whole"])
+def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How attention goes over the tree: as on a CPU, and as on an accelerator."""
+    if request.param == "whole":
+        monkeypatch.setattr(packed, "grow", lambda rows, device, whole: grow(rows, device, whole=True))
+    return str(request.param)
+
+
 @pytest.fixture(scope="module", params=FAMILIES)
 def model(request: pytest.FixtureRequest) -> Any:
     return load(resolve(str(shared_model(request.param))), "cpu")[0]
@@ -47,7 +55,7 @@ def model(request: pytest.FixtureRequest) -> Any:
     ],
     ids=["ragged", "one", "nothing shared", "twice the same", "one prompt begins another, one says nothing"],
 )
-def test_packing_changes_no_logit(model: Any, rows: list[Tokens]) -> None:
+def test_packing_changes_no_logit(model: Any, rows: list[Tokens], layout: str) -> None:
     import torch
 
     with torch.inference_mode():
@@ -77,6 +85,47 @@ def test_a_tree_holds_each_shared_token_once() -> None:
     assert tree.position_ids.max() == max(len(r.prompt_ids) + len(r.completion_ids) for r in rows) - 2
 
 
+def test_a_whole_tree_has_one_level_until_it_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ragged()
+    levels, whole = grow(rows), grow(rows, whole=True)
+    assert (len(levels.levels), len(whole.levels)) == (3, 1)
+    assert whole.input_ids.tolist() == levels.input_ids.tolist()
+    assert whole.position_ids.tolist() == levels.position_ids.tolist()
+    monkeypatch.setattr(token_tree, "WHOLE", whole.input_ids.shape[1] - 1)
+    assert len(grow(rows, whole=True).levels) == 3
+
+
+def test_a_mask_is_aligned_and_made_once() -> None:
+    import torch
+
+    level = grow(ragged(), whole=True).levels[0]
+    mask = level.added(torch.bfloat16)
+    assert mask is level.added(torch.bfloat16) is not level.added(torch.bfloat16, 4)
+    assert mask.stride()[-2] % token_tree.ALIGNED == 0
+    assert ((mask == 0) == level.seen()).all()
+    assert bool((level.seen(4) <= level.seen()).all())
+    assert level.seen(4).sum() < level.seen().sum()
+
+
+def test_rows_are_scored_few_at_a_time_where_their_logits_are_many(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ragged(9)
+    at_once = score(model, rows)
+    monkeypatch.setattr("policies.learners.rows.LOGIT_BYTES", 4 * model.config.vocab_size * 20)
+    asked: list[int] = []
+    real = log_probabilities
+
+    def counted(model: Any, batch: Sequence[Tokens], floor: float | None = None) -> Any:
+        asked.append(len(batch))
+        return real(model, batch, floor)
+
+    monkeypatch.setattr(packed, "log_probabilities", counted)
+    assert score(model, rows) == pytest.approx(at_once, abs=1e-3)
+    assert sum(asked) == len(rows)
+    assert max(asked) < len(rows)
+
+
 def test_a_model_that_mixes_tokens_in_another_way_is_padded(tmp_path: Path) -> None:
     model = load(resolve(str(make_model(tmp_path / "tiny"))), "cpu")[0]
     attention = model.model.layers[0].self_attn
@@ -94,7 +143,7 @@ def test_a_model_that_mixes_tokens_in_another_way_is_padded(tmp_path: Path) -> N
     assert found == pytest.approx([score(model, [one])[0] for one in ragged()], abs=1e-2)
 
 
-def test_scores_are_those_of_each_row_alone(model: Any) -> None:
+def test_scores_are_those_of_each_row_alone(model: Any, layout: str) -> None:
     import torch
 
     rows = ragged(9)
@@ -108,7 +157,7 @@ def test_scores_are_those_of_each_row_alone(model: Any) -> None:
     assert score(model, rows, batch_size=4) == pytest.approx(alone, abs=1e-2)
 
 
-def test_checkpointed_layers_give_the_same_gradient(tmp_path: Path) -> None:
+def test_checkpointed_layers_give_the_same_gradient(tmp_path: Path, layout: str) -> None:
     """Their second forward pass runs in the backward pass, and must find the tree again."""
     model = load(resolve(str(make_model(tmp_path / "tiny"))), "cpu")[0].train()
     model.lm_head.requires_grad_(True)
@@ -290,7 +339,7 @@ def test_the_loss_of_a_taught_row_is_the_one_that_is_written_down(model: Any) ->
     assert judged.item() == pytest.approx(0.5, abs=1e-3), "the base is KTO's reference for what was judged"
 
 
-def test_log_probabilities_have_a_gradient_only_where_something_was_said(model: Any) -> None:
+def test_log_probabilities_have_a_gradient_only_where_something_was_said(model: Any, layout: str) -> None:
     """A mistake in who sees whom would let one row's loss move through another row's reply."""
     import torch
 
