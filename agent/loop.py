@@ -31,7 +31,7 @@ from agent.turn import Drawn, Turn, broken, lines_for, tools_for
 from memory.errors import AttuneError
 from memory.records import Generation, Message, Passage, Recalled
 from policies.policy import Generated, Policy, SamplingParams, TokenChunk
-from policies.tool_calls import ToolCallFilter
+from policies.tool_calls import ToolCallFilter, is_unreadable_call
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
@@ -237,6 +237,11 @@ class Loop:
                 elif drawn.generated.finish_reason == "length":
                     yield Notice(
                         "The reply reached its longest length; ask to go on, or raise max_new_tokens."
+                    )
+                elif is_unreadable_call(drawn.text):
+                    yield Notice(
+                        "The model meant to use a tool, and how cannot be read; ask again, or have the reply "
+                        "made once more."
                     )
                 self.runtime.context_used = len(generation.prompt_ids) + len(generation.completion_ids)
                 yield ReplyDone(reply, generation, self.runtime.context_used)

@@ -63,6 +63,11 @@ def parse_tool_calls(text: str) -> tuple[str, list[dict[str, Any]]]:
     return text, []
 
 
+def is_unreadable_call(text: str) -> bool:
+    """True for a reply that opens a tool call, and none can be read in it: it broke off, or is no JSON."""
+    return text.lstrip().startswith(OPEN) and not parse_tool_calls(text)[1]
+
+
 class ToolCallFilter:
     """Streams the visible text of a reply: from the first `<tool_call` on, everything waits.
 

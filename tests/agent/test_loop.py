@@ -154,6 +154,20 @@ def test_markup_that_is_no_call_stays_text(make_runtime: Make) -> None:
     assert done(events).message.content == said(events)
 
 
+@pytest.mark.parametrize(
+    "written", ['<tool_call>{"name": "remember", "arguments": {"fa', " <tool_call>\nremember()\n</tool_call>"]
+)
+def test_a_call_that_cannot_be_read_is_told_and_stays_text(make_runtime: Make, written: str) -> None:
+    runtime = make_runtime(written, "See <tool_call> for an example.", call("clock"), "It is late.")
+    events = list(runtime.loop.turn("What is this?"))
+    assert done(events).message.content == written
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "The model meant to use a tool, and how cannot be read; ask again, or have the reply made once more."
+    ]
+    for question in ("How is a tool called?", "What time is it?"):
+        assert not any(isinstance(event, Notice) for event in runtime.loop.turn(question))
+
+
 def test_a_cancelled_reply_is_kept(make_runtime: Make) -> None:
     runtime = make_runtime("One two three four five.")
     cancel = threading.Event()
