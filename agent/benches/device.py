@@ -22,6 +22,7 @@ from policies.policy import Generated, SamplingParams
 Progress = Callable[[float, str], None]
 REPLIES, QUICK_REPLIES = 20, 4
 NEW_TOKENS = 64
+TIMES = 1000
 PROMPTS, PROMPT_SEED = 40, 81_001
 
 
@@ -91,12 +92,15 @@ def _speeds(folder: Path, quick: bool, stop: Callable[[], bool]) -> Iterator[dic
 
 
 class Child:
-    """One KTO update in a process of its own, which says when the model is loaded and it begins."""
+    """KTO updates in a process of its own, which says when the model is loaded and the first one begins.
+
+    One after the other until it is stopped: a start takes longer than an update on a fast device.
+    """
 
     def __init__(self, model: Path, ratings: int) -> None:
         self._place = tempfile.TemporaryDirectory(prefix="attune-bench-device-update-")
         self._began = Path(self._place.name) / update_bench.BEGAN
-        order = update_bench.order("ours", "kto", str(model), ratings, False, self._place.name)
+        order = update_bench.order("ours", "kto", str(model), ratings, False, self._place.name, TIMES)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "agent.benches.update_child", json.dumps(order)],
             stdin=subprocess.DEVNULL,

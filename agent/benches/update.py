@@ -89,8 +89,13 @@ def _update(
         return bench.Update(**json.loads((folder / "report.json").read_text("utf-8")))
 
 
-def order(side: str, learner: str, model: str, ratings: int, anchors: bool, folder: str) -> dict[str, Any]:
-    """What `agent.benches.update_child` is asked to do; it makes the file BEGAN in `folder` as it starts."""
+def order(
+    side: str, learner: str, model: str, ratings: int, anchors: bool, folder: str, times: int = 1
+) -> dict[str, Any]:
+    """What `agent.benches.update_child` is asked to do; it makes the file BEGAN in `folder` as it starts.
+
+    It does the update `times` times over; its figures are those of all.
+    """
     return {
         "side": side,
         "learner": learner,
@@ -98,6 +103,7 @@ def order(side: str, learner: str, model: str, ratings: int, anchors: bool, fold
         "ratings": ratings,
         "anchors": anchors,
         "folder": folder,
+        "times": times,
     }
 
 
