@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from env.episodes import Signal, signals
 from memory.card_texts import card_block
 from memory.journal import Journal
-from memory.records import Feedback, Generation
+from memory.observations import Observations
+from memory.records import Feedback, Generation, Message
 
 Source = Literal["thumb", "edit", "pick", "siblings", "hindsight"]
 
@@ -55,7 +56,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Unpaired:
-    """One reply that was liked (`label` True) or disliked, and `why`, where the owner said so."""
+    """One reply that was liked (`label` True) or disliked, and `why`, where the owner said so.
+
+    `style` is False for a verdict on what the reply says, which tells nothing of taste (`memory/taste`).
+    """
 
     prompt: Prompt
     completion: Reply
@@ -66,11 +70,15 @@ class Unpaired:
     feedback_ids: tuple[str, ...]
     source: Source = "thumb"
     why: str | None = None
+    style: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two replies to one prompt, the better one first. `reply_id` is the reply that the event names."""
+    """Two replies to one prompt, the better one first. `reply_id` is the reply that the event names.
+
+    `style` as in Unpaired.
+    """
 
     prompt: Prompt
     chosen: Reply
@@ -82,6 +90,7 @@ class Pair:
     source: Source
     chosen_id: str | None = None
     rejected_id: str | None = None
+    style: bool = True
 
 
 Row = TypeVar("Row", bound=Unpaired | Pair)
@@ -97,8 +106,10 @@ def rows(journal: Journal) -> tuple[list[Unpaired], list[Pair]]:
     unpaired: list[Unpaired] = []
     pairs: list[Pair] = []
     siblings: dict[str | None, list[Signal]] = defaultdict(list)
+    said: dict[str, Message] = {}
     for signal in signals(journal):
         feedback = signal.feedback
+        said |= {reply.id: reply for reply in (signal.reply, signal.other) if reply is not None}
         if feedback.kind == "thumb":
             unpaired.append(_thumb(signal))
             siblings[signal.reply.parent_id].append(signal)
@@ -114,7 +125,23 @@ def rows(journal: Journal) -> tuple[list[Unpaired], list[Pair]]:
     for parent, judged in siblings.items():
         if parent is not None:
             pairs += _split_siblings(judged)
-    return unpaired, _standing(pairs)
+    style = Observations(journal).about_style(said.values())
+    return _marked(unpaired, _standing(pairs), style)
+
+
+def _marked(
+    unpaired: Sequence[Unpaired], pairs: Sequence[Pair], style: Mapping[str, bool]
+) -> tuple[list[Unpaired], list[Pair]]:
+    """The rows, those about what was said marked as such: of a pair both replies have a style, or none."""
+    return (
+        [row if style[row.reply_id] else replace(row, style=False) for row in unpaired],
+        [
+            pair
+            if all(style[one] for one in (pair.chosen_id, pair.rejected_id) if one is not None)
+            else replace(pair, style=False)
+            for pair in pairs
+        ],
+    )
 
 
 def _standing(pairs: Iterable[Pair]) -> list[Pair]:
@@ -154,7 +181,7 @@ def unpair(unpaired: Sequence[Unpaired], pairs: Iterable[Pair]) -> list[Unpaired
             if reply_id is not None:
                 seen.add(reply_id)
             about = (reply_id or pair.reply_id, pair.conversation_id, pair.created_at, pair.feedback_ids)
-            result.append(Unpaired(pair.prompt, reply, label, *about, pair.source))
+            result.append(Unpaired(pair.prompt, reply, label, *about, pair.source, style=pair.style))
     return result
 
 

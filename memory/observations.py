@@ -53,6 +53,16 @@ class Observations:
 
     def all(self) -> list[Observation]:
         """In the order of the verdicts that count, each with the weight that it still has."""
+        return [one for _, one in self.timed()]
+
+    def about_style(self, replies: Iterable[Message]) -> dict[str, bool]:
+        """By id of the reply: whether a verdict on it is about its style, not about what it says."""
+        replies = list(replies)
+        self._look_up(replies)
+        return {reply.id: self._known[reply.id].style for reply in replies}
+
+    def timed(self) -> list[tuple[float, Observation]]:
+        """As `all`, each behind the time of its verdict."""
         signals = self.journal.signals()
         others = {
             event.other_id: self.journal.message(event.other_id)
@@ -61,11 +71,11 @@ class Observations:
         }
         self._look_up([*(reply for _, reply in signals), *others.values()])
         thumbed = {reply.id for event, reply in signals if event.kind == "thumb"}
-        verdicts: dict[str, Observation] = {}
+        verdicts: dict[str, tuple[float, Observation]] = {}
         for event, reply in signals:
             if event.kind == "thumb":
                 if self._known[reply.id].style:
-                    verdicts[reply.id] = self._seen(reply, event.value > 0)
+                    verdicts[reply.id] = event.created_at, self._seen(reply, event.value > 0)
                 continue
             if event.kind == "edit":
                 worse = reply
@@ -77,17 +87,19 @@ class Observations:
             if not (self._known[reply.id].style and self._known[worse.id].style):
                 continue
             if event.kind == "edit":
-                verdicts[event.id] = Observation(reply.id, features(event.text or ""), True)
+                wanted = Observation(reply.id, features(event.text or ""), True)
+                verdicts[event.id] = event.created_at, wanted
             elif reply.id not in thumbed:
-                verdicts[reply.id] = self._seen(reply, True)
+                verdicts[reply.id] = event.created_at, self._seen(reply, True)
             if worse.id not in thumbed:
-                verdicts[worse.id] = self._seen(worse, False)
-        seen = weighed(list(verdicts.values()))
+                verdicts[worse.id] = event.created_at, self._seen(worse, False)
+        times = [at for at, _ in verdicts.values()]
+        seen = weighed([one for _, one in verdicts.values()])
         # whether another base followed a line says nothing about this one
         base = self._known[signals[-1][1].id].base if signals else None
         return [
-            one if not one.under or self._base(one) == base else replace(one, under=frozenset())
-            for one in seen
+            (at, one if not one.under or self._base(one) == base else replace(one, under=frozenset()))
+            for at, one in zip(times, seen, strict=True)
         ]
 
     def _base(self, one: Observation) -> str | None:

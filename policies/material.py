@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,8 @@ from env.datasets import Pair, Reply, Unpaired, rows, unpair
 from env.imported import Text
 from memory import fading
 from memory.card_model import Observation
-from memory.features import features
 from memory.journal import Journal
+from memory.observations import Observations
 from policies.gate import WORD
 from policies.held_out import hold_out as kept_apart
 from policies.learners.choose import choose
@@ -82,7 +82,7 @@ def material(
     if not signals and not (texts and algorithm in ("auto", "sft")):
         raise NothingToLearn("Nothing has been rated yet: rate a few replies up and down, then train.")
     # How signals are counted stays as it is: what is left out below was rated all the same.
-    turned = turning_point(rated)
+    turned = turning_point(Observations(journal).timed())
     fresh = [row for row in rated if row.created_at > turned]
     thumbs = [row for row in fresh if _speaks(row.completion)]
     # siblings bear the time of their newer thumb, and are no better than their older one
@@ -147,18 +147,14 @@ def spoken(cut: Material, words: Tokeniser) -> Material:
     return replace(cut, train=train, test=test, thumbs=thumbs, pairs=pairs, routes=routes)
 
 
-def turning_point(rated: Sequence[Unpaired]) -> float:
-    """The time of the newest thumb that has faded (see memory.fading); before the first where none has.
+def turning_point(verdicts: Iterable[tuple[float, Observation]]) -> float:
+    """The time of the newest verdict that has faded (see memory.fading); before the first where none has.
 
-    All that is older faded as well: it was about a taste that the owner surely no longer has.
+    All that is older faded as well: it was about a taste that the owner surely no longer has. The verdicts
+    are those that the card reads, edits and picks among them and none on what a reply says, so that the card
+    and the weights know of one taste.
     """
-    seen = [Observation(row.reply_id, features(row.completion.text), row.label) for row in rated]
-    faded = [
-        row.created_at
-        for row, weight in zip(rated, fading.weights(seen), strict=True)
-        if weight < fading.FADED
-    ]
-    return max(faded, default=-math.inf)
+    return max((at for at, one in verdicts if one.weight < fading.FADED), default=-math.inf)
 
 
 def explains(row: Unpaired) -> bool:

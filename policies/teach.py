@@ -207,7 +207,7 @@ def _thumbs(rows: Sequence[Unpaired], belief: TastePosterior, words: Tokeniser) 
         Thumb(
             words.row(row.prompt, row.completion),
             row.label,
-            reliability(belief, row) if row.source == "thumb" and not row.why else 1.0,
+            reliability(belief, row) if row.style and row.source == "thumb" and not row.why else 1.0,
         )
         for row in rows
     ]

@@ -176,7 +176,8 @@ def _train_and_judge(
 
     taught = teach(policy, cut, words, settings, workshop, training, cancel, kept)
     trained = taught.result
-    newest = max((row.created_at for row in taught.learned), default=math.inf)
+    # thumbs shape the taste that DPO's pairs are taught with: not what it learned alone
+    newest = max((row.created_at for row in taught.read), default=math.inf)
     measured = measure(
         policy,
         trained.folder,

@@ -106,7 +106,7 @@ def _both(first: Taste, second: Taste) -> Taste:
 
 def believed(policy: LanguagePolicy, rows: Sequence[Unpaired], words: Tokeniser) -> TastePosterior:
     """What the thumbs of `rows` say of every taste that the policy can meet. It must speak as the base."""
-    seen = [Observation(row.reply_id, features(row.completion.text), row.label) for row in rows]
+    seen = [Observation(row.reply_id, features(row.completion.text), row.label) for row in rows if row.style]
     shown = {name for one in seen for name in FEATURES if has(name, one.shows)}
     return posterior(seen).among(shown | _base_styles(policy, words).reachable)
 
@@ -144,7 +144,7 @@ def distilled(
     if len(rows) < FEWEST:
         return []
     # an edit, a pick or a reason in words has shown already what would have been right
-    missed = [row for row in rows if not row.label and not row.why and row.source == "thumb"]
+    missed = [row for row in rows if row.style and not row.label and not row.why and row.source == "thumb"]
     everyday = _everyday(policy, system, rows[-1].prompt.tools)
     drawn = tastes(found, len(missed) + len(everyday), len(rows), _base_styles(policy, words).teachable)
     asked: list[tuple[Prompt, Taste, Reply | None]] = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from env.datasets import Prompt, Reply, Unpaired
+from env.datasets import Unpaired
 from env.imported import FOLDER
 from memory.database import open_home
 from memory.journal import Journal
@@ -17,7 +17,7 @@ from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners import ppo
 from policies.learners.rows import LearnError
-from policies.material import NothingToLearn, TasteChanged, material, turning_point
+from policies.material import NothingToLearn, TasteChanged, material
 from policies.reward_model import RewardModel
 from policies.update import run_update
 from tests.policies.rated import LENIENT, SETTINGS, Rated, small_exam, state, up_and_down
@@ -213,23 +213,6 @@ def test_nothing_is_held_out_that_could_not_tell_the_gate_anything(
     assert sum(row.label for row in (*cut.train, *cut.test) if isinstance(row, Unpaired)) == up
     assert (len(cut.train), len(cut.test)) == (24 - held, held)
     assert len(cut.thumbs) == len(cut.train)
-
-
-def taste(kinds: str) -> list[Unpaired]:
-    """Thumbs on short and long replies by turns; "s" likes the short ones, "l" the long ones."""
-    prompt = Prompt((), "", (), "tiny")
-    texts = {"s": "Tall.", "l": "Trees are tall. They are green. They stand in the wood. Birds live there."}
-    rows = []
-    for at, liked in enumerate(kinds):
-        shown = "sl"[at % 2]
-        reply = Reply(texts[shown])
-        rows.append(Unpaired(prompt, reply, shown == liked, f"r{at}", "c", float(at), (f"f{at}",)))
-    return rows
-
-
-def test_thumbs_of_a_taste_that_turned_fade() -> None:
-    assert turning_point(taste("l" * 40)) < 0
-    assert 10 <= turning_point(taste("l" * 20 + "s" * 12)) < 20
 
 
 def test_after_a_change_of_taste_the_base_speaks_until_something_is_liked(
