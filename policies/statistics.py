@@ -209,7 +209,9 @@ class TwoSampleTest:
     @property
     def e_values(self) -> tuple[float, float]:
         """(that the new one is better, that it is worse)"""
-        return math.exp(self._log_e(self.new, self.old)), math.exp(self._log_e(self.old, self.new))
+        both = self._log_e(self.new, self.old), self._log_e(self.old, self.new)
+        better, worse = (math.exp(min(700.0, one)) for one in both)
+        return better, worse
 
     @staticmethod
     def _log_e(high: Sequence[int], low: Sequence[int]) -> float:

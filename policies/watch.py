@@ -6,14 +6,16 @@ a taste that is gone.
 The thumbs under the adapter are compared by tests that may be looked at after every thumb
 (`statistics.TwoSampleTest`); so nobody has to say beforehand how many ratings the trial takes. It is worse
 than what it took the place of, or open: in the pool of all that ever spoke, the many thumbs down of the bare
-base would hide that a bad adapter came after a good one. It is better than that pool, unless less of
-it is liked than of the one before. Thumbs on another base's replies say nothing here and are left out, and
-so are those that had faded with a taste that is gone when the trial began: what was liked then is no
-measure for an adapter of the new taste.
+base would hide that a bad adapter came after a good one. It is better than those of that pool whose prompts
+had the same lines of the card, unless less of it is liked than of the one before: what a line that came
+meanwhile has made better is none of its merit. Thumbs on another base's replies say nothing here and are
+left out, and so are those that had faded with a taste that is gone when the trial began: what was liked
+then is no measure for an adapter of the new taste.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -23,10 +25,12 @@ from memory.fading import FADED
 from memory.records import Adapter, Feedback, Generation, Message
 from policies.statistics import Decision, TwoSampleTest
 
-# The chance of a wrong rollback, and of a wrong promotion, over the whole of a trial.
+# The chance of a wrong promotion by thumbs over the whole of a trial, and of a wrong rollback where the card
+# has not made replies worse meanwhile. Blind picks are tested by themselves, at a level of their own.
 ALPHA = 0.05
 # Before this many thumbs nothing is decided: a bad minute is not a bad adapter.
 FEWEST_THUMBS = 4
+TRIED = "a style that is only tried"
 # where the report of an adapter says that it does not speak any more because the taste has changed
 SET_ASIDE = "set_aside"
 
@@ -35,7 +39,8 @@ SET_ASIDE = "set_aside"
 class Trial:
     """(liked, all) under the adapter and before; e-values at the moment of the decision, or now.
 
-    `before` is what the adapter took the place of, or all that spoke before where that has too few thumbs.
+    `before` is what the adapter took the place of, or all that spoke before where that has too few thumbs;
+    where it is better, both count what was said under the same lines of the card.
     """
 
     decided: Decision | None
@@ -80,7 +85,7 @@ def trial(
     `weights` are those of the card by reply when the trial began, 1 for a reply that is not among them;
     `replaced` is the version that it took the place of, None for the base.
     """
-    pool, pair = TwoSampleTest(alpha), TwoSampleTest(alpha)
+    pool, pair, alike = TwoSampleTest(alpha), TwoSampleTest(alpha), _Alike(alpha)
     decided: Decision | None = None
     against = pool
     for feedback, reply, generation in ledger:
@@ -90,28 +95,56 @@ def trial(
             continue
         mine, liked = generation.adapter == adapter.version, feedback.value > 0
         pool.update(mine, liked)
+        # which style is tried in a turn is drawn; that one is tried is what turns have in common
+        alike.update(TRIED if generation.trial else generation.card_lines, mine, liked)
         if mine or generation.adapter == replaced:
             pair.update(mine, liked)
         against = pair if sum(pair.old) >= FEWEST_THUMBS else pool
-        decided = _decided(pool, against)
+        if sum(pool.new) >= FEWEST_THUMBS:
+            decided = _decided(alike, against)
         if decided:
             break
-    test = pool if decided == "better" else against
-    return Trial(
-        decided,
-        (test.new[0], sum(test.new)),
-        (test.old[0], sum(test.old)),
-        pool.e_values[0],
-        against.e_values[1],
-    )
+    new, old = alike.compared if decided == "better" else (against.new, against.old)
+    return Trial(decided, (new[0], sum(new)), (old[0], sum(old)), alike.e_better, against.e_values[1])
 
 
-def _decided(pool: TwoSampleTest, against: TwoSampleTest) -> Decision | None:
-    if sum(pool.new) < FEWEST_THUMBS:
-        return None
+class _Alike:
+    """The test for "better" within each set of card lines; e-values of different thumbs are multiplied.
+
+    A product of e-processes that take turns is one again (Ramdas et al. 2023, Statistical Science 38.4).
+    """
+
+    def __init__(self, alpha: float) -> None:
+        self._alpha = alpha
+        self._tests: dict[object, TwoSampleTest] = {}
+        self.better = False
+
+    def update(self, lines: object, new: bool, win: bool) -> None:
+        self._tests.setdefault(lines, TwoSampleTest(self._alpha)).update(new, win)
+        self.better = self.better or self.e_better >= 1 / self._alpha
+
+    @property
+    def e_better(self) -> float:
+        return math.prod(test.e_values[0] for test in self._both)
+
+    @property
+    def compared(self) -> tuple[list[int], list[int]]:
+        """([liked, disliked] under the adapter, before) of the lines that both had."""
+        new, old = ([sum(side) for side in zip(*sides, strict=True)] for sides in self._sides())
+        return new or [0, 0], old or [0, 0]
+
+    def _sides(self) -> tuple[list[list[int]], list[list[int]]]:
+        return [test.new for test in self._both], [test.old for test in self._both]
+
+    @property
+    def _both(self) -> list[TwoSampleTest]:
+        return [test for test in self._tests.values() if sum(test.new) and sum(test.old)]
+
+
+def _decided(alike: _Alike, against: TwoSampleTest) -> Decision | None:
     if against.decided == "worse":
         return "worse"
-    return "better" if pool.decided == "better" and not _behind(against.new, against.old) else None
+    return "better" if alike.better and not _behind(against.new, against.old) else None
 
 
 def _behind(new: Sequence[int], old: Sequence[int]) -> bool:

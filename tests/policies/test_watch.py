@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+
+import pytest
 
 from memory.records import Adapter, Feedback, Generation, Message
 from policies.watch import outdated, trial
@@ -12,14 +15,19 @@ Entry = tuple[Feedback, Message, Generation]
 
 
 def thumbs(
-    marks: str, adapter: str | None, base: str = "sprout", kind: str = "thumb", reply: str = "r"
+    marks: str,
+    adapter: str | None,
+    base: str = "sprout",
+    kind: str = "thumb",
+    reply: str = "r",
+    card: tuple[str, ...] = (),
 ) -> list[Entry]:
-    """One entry for each of `marks`, "+" or "-", all on one reply."""
+    """One entry for each of `marks`, "+" or "-", all on one reply under the lines of `card`."""
     return [
         (
             Feedback("f", 0, reply, kind, 1 if mark == "+" else -1, 0.0),  # type: ignore[arg-type]
             Message(reply, "c", None, "assistant", "Tea.", 0.0),
-            Generation(reply, base, adapter, (), "", (), (), {}),
+            Generation(reply, base, adapter, (), "", (), (), {}, card_lines=card),
         )
         for mark in marks
     ]
@@ -39,6 +47,43 @@ def test_better_than_before_is_decided_too() -> None:
     assert seen.decided == "better"
     assert seen.to_json()["before"] == [1, 8]
     assert seen.to_json()["under"] == [5, 5], "it stops at the thumb that decides"
+
+
+BRIEF, BULLETS = ("Keep replies brief.",), ("Use bullet points.",)
+
+
+def test_what_a_new_line_of_the_card_made_better_is_no_merit_of_the_adapter() -> None:
+    before, under = thumbs("+-------" * 3, None), thumbs("+" * 30, "v2", card=BRIEF)
+    seen = trial(ADAPTER, before + under, {})
+    assert (seen.decided, seen.e_better) == (None, 1.0)
+    assert (seen.under, seen.before) == ((30, 30), (3, 24))
+    alike = thumbs("+----", "v1", card=BRIEF)
+    seen = trial(ADAPTER, before + alike + under, {}, "v1")
+    assert (seen.decided, seen.before) == ("better", (1, 5))
+    assert trial(ADAPTER, thumbs("+" * 8, None) + thumbs("----", "v2", card=BRIEF), {}).decided == "worse"
+
+
+def test_evidence_under_different_lines_adds_up() -> None:
+    brief = thumbs("+---", "v1", card=BRIEF) + thumbs("+++", "v2", card=BRIEF)
+    bullets = thumbs("+---", "v1", card=BULLETS) + thumbs("+++", "v2", card=BULLETS)
+    alone = [trial(ADAPTER, some, {}).e_better for some in (brief, bullets)]
+    both = trial(ADAPTER, brief + bullets, {})
+    assert both.e_better == pytest.approx(alone[0] * alone[1])
+    assert (both.under, both.before) == ((6, 6), (2, 8))
+
+
+def test_lines_that_changed_at_the_swap_hardly_ever_promote() -> None:
+    """Half of the replies of either time are under the new line; the adapter has no effect at all."""
+    dice, promoted = random.Random(4), 0
+    for _ in range(200):
+        ledger = []
+        for adapter, count, share in ((None, 24, 0.25), ("v2", 24, 0.75)):
+            for _ in range(count):
+                card = BRIEF if dice.random() < share else ()
+                liked = dice.random() < (0.9 if card else 0.3)
+                ledger += thumbs("+" if liked else "-", adapter, card=card)
+        promoted += trial(ADAPTER, ledger, {}).decided == "better"
+    assert promoted <= 10
 
 
 def test_a_bad_one_after_a_good_one_is_measured_by_the_good_one() -> None:
