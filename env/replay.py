@@ -96,7 +96,8 @@ def recorded(home: str | Path) -> tuple[tuple[Step, ...], ...]:
     from memory.journal import Journal
 
     found: tuple[tuple[Step, ...], ...] = ()
-    if Path(home).expanduser().is_dir():
+    # a folder alone may be anybody's: opened, it would become a home
+    if (Path(home).expanduser() / "attune.db").is_file():
         db = open_home(Path(home))
         try:
             found = tuple(episodes(Journal(db)))

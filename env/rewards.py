@@ -8,8 +8,9 @@ from difflib import SequenceMatcher
 from memory.features import BULLET, EMOJI, WORD
 from memory.records import Feedback
 
-# What an edit may change: the words, and the marks that give a reply its looks and its tone.
-TOKEN = re.compile(rf"{WORD.pattern}|{EMOJI.pattern}|[.!?]+")
+# What an edit may change: the words, and the marks that give a reply its looks, its tone and, in a formula
+# or in code, its meaning.
+TOKEN = re.compile(rf"{WORD.pattern}|{EMOJI.pattern}|[.!?]+|[^\w\s,]+")
 
 
 def thumb(value: int | None) -> float:
@@ -23,8 +24,9 @@ def edit(before: str, after: str) -> float:
     """What an edit says of the reply it replaced: 1 for an untouched one, -1 for one written anew.
 
     2 r - 1, where r in [0, 1] is the share of words and marks kept (2 M / T of `difflib.SequenceMatcher`).
-    Marks are list markers, emoji and runs of ".", "!" and "?": a reply that was only put into a list, or only
-    cut into sentences, is not untouched. Case, commas and white space are no change. That the size of an edit
+    Marks are list markers, emoji and runs of other signs: a reply that was only put into a list, or cut into
+    sentences, or whose plus became a minus, is not untouched. Case, commas, white space and the shape of an
+    apostrophe are no change. That the size of an edit
     measures displeasure is the idea of PRELUDE (Gao et al. 2024, arXiv 2404.15269).
     """
     return 2.0 * SequenceMatcher(None, _tokens(before), _tokens(after), autojunk=False).ratio() - 1.0
@@ -60,8 +62,10 @@ def reward(event: Feedback, reply_id: str, reply_text: str = "") -> float:
 def _tokens(text: str) -> list[str]:
     """In lower case. A marked line starts with one token for its marker."""
     found: list[str] = []
-    for line in text.casefold().splitlines():
+    for line in text.casefold().replace("\u2019", "'").splitlines():
         marked = BULLET.match(line)
-        found += ["\u2022"] if marked else []
+        if marked:
+            found.append("\u2022")
+            line = line.lstrip().lstrip("-*\u2022")
         found += TOKEN.findall(line)
     return found

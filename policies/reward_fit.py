@@ -38,12 +38,14 @@ NEVER = 1e-6  # no view is believed to be surer than this
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The rows of its replies (`other` None for a thumb), whether it is +1 or -1, and its prompt."""
+    """The rows of its replies (`other` None for a thumb), whether it is +1 or -1, its prompt, and when it was
+    given: a taste is read off judgements in their order, since the old ones fade."""
 
     reply: int
     other: int | None
     sign: float
     prompt: tuple[int, ...]
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,20 @@ class Fit:
     alone: Fit | None = None
 
 
-def judgements(thumbs: Sequence[Thumb], pairs: Sequence[Preference]) -> tuple[list[Tokens], list[Judgement]]:
-    """All replies, and the judgements that point into them."""
+def judgements(
+    thumbs: Sequence[Thumb], pairs: Sequence[Preference], times: Sequence[float] = ()
+) -> tuple[list[Tokens], list[Judgement]]:
+    """All replies, and the judgements that point into them. `times` are those of the thumbs, then of the
+    pairs; without any they were given in this order."""
+    given = iter(times or range(len(thumbs) + len(pairs)))
     rows = [thumb.tokens for thumb in thumbs]
     seen = [
-        Judgement(at, None, 1.0 if thumb.liked else -1.0, tuple(thumb.tokens.prompt_ids))
+        Judgement(at, None, 1.0 if thumb.liked else -1.0, tuple(thumb.tokens.prompt_ids), next(given))
         for at, thumb in enumerate(thumbs)
     ]
     for pair in pairs:
-        seen.append(Judgement(len(rows), len(rows) + 1, 1.0, tuple(pair.chosen.prompt_ids)))
+        prompt = tuple(pair.chosen.prompt_ids)
+        seen.append(Judgement(len(rows), len(rows) + 1, 1.0, prompt, next(given)))
         rows += [pair.chosen, pair.rejected]
     return rows, seen
 
@@ -174,7 +181,7 @@ def _share(views: Sequence[_View]) -> float:
 def _taste(shows: Sequence[Features], seen: Sequence[Judgement]) -> TastePosterior:
     """A pair reads as one reply liked and one disliked."""
     found = []
-    for each in seen:
+    for each in sorted(seen, key=lambda each: each.at):
         found.append(Observation(str(each.reply), shows[each.reply], each.sign > 0))
         if each.other is not None:
             found.append(Observation(str(each.other), shows[each.other], False))

@@ -50,13 +50,19 @@ class RewardModel:
 
     @classmethod
     def fit(
-        cls, model: Any, tokenizer: Any, thumbs: Sequence[Thumb], pairs: Sequence[Preference] = ()
+        cls,
+        model: Any,
+        tokenizer: Any,
+        thumbs: Sequence[Thumb],
+        pairs: Sequence[Preference] = (),
+        times: Sequence[float] = (),
     ) -> RewardModel:
-        """Learn from all judgements. `model` must be the base (LoRA layers in it are switched off).
+        """Learn from all judgements. `model` must be the base (LoRA layers in it are switched off). `times`
+        say when the thumbs and then the pairs were given; without any, in this order.
 
         Raises LearnError below FEWEST judgements, or where all are thumbs the same way.
         """
-        rows, seen = judgements(thumbs, pairs)
+        rows, seen = judgements(thumbs, pairs, times)
         if len(seen) < FEWEST or (not pairs and len({each.sign for each in seen}) < 2):
             raise LearnError(
                 f"A reward model needs {FEWEST} ratings, some up and some down (or pairs), and there are "

@@ -218,15 +218,16 @@ def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> Rew
     from policies.learners import kto
     from policies.reward_model import RewardModel
 
-    rows = _judged(cut)
+    rows = _judged(cut)  # thumbs first
     thumbs = [
         kto.Thumb(words.row(row.prompt, row.completion), row.label)
         for row in rows
         if isinstance(row, Unpaired)
     ]
     pairs = _preferences([row for row in rows if isinstance(row, Pair)], words)
+    times = [row.created_at for row in rows]
     try:
-        return RewardModel.fit(policy.model, policy.tokenizer, thumbs, pairs)
+        return RewardModel.fit(policy.model, policy.tokenizer, thumbs, pairs, times)
     except LearnError:
         return None
 

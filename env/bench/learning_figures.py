@@ -157,20 +157,11 @@ def as_tables(result: Mapping[str, Any]) -> str:
 def _in_full(figures: Mapping[str, Any]) -> str:
     arms = figures["arms"]
     counts = list(arms["base"]["satisfaction"])
-    extra: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
-        ("80 % at", lambda one: _count(one["ratings_to_80"], one["ratings_to_80_interval"]))
-    ]
+    extra: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [("80 % at (curve)", _closing)]
     if arms["base"].get("retention_interval"):
         extra.append(("retention", lambda one: _band([one["retention"], *one["retention_interval"]])))
     if "after_change" in arms["base"]:
-        extra.append(
-            (
-                "80 % after the change",
-                lambda one: _count(
-                    one["after_change"]["ratings_to_80"], one["after_change"]["ratings_to_80_interval"]
-                ),
-            )
-        )
+        extra.append(("80 % after the change (curve)", lambda one: _closing(one["after_change"])))
     if "phrase" in arms["base"]:
         extra.append(("phrase", lambda one: _band(one["phrase"])))
     if "factual" in arms["base"]:
@@ -193,9 +184,14 @@ def _band(band: Sequence[float]) -> str:
     return f"{mean:.2f} ({low:.2f}-{high:.2f})"
 
 
-def _count(measured: int | None, interval: Sequence[float | None]) -> str:
-    low, high = ["never" if bound is None else f"{bound:.0f}" for bound in interval]
-    return f"{'-' if measured is None else measured} ({low}-{high})"
+def _closing(figures: Mapping[str, Any]) -> str:
+    """The first measured count, and where the curve between the counts crosses, with its interval."""
+    measured = figures["ratings_to_80"]
+    between, low, high = (
+        "never" if bound is None else f"{bound:.0f}"
+        for bound in (figures["ratings_to_80_between"], *figures["ratings_to_80_interval"])
+    )
+    return f"{'-' if measured is None else measured} ({between}, {low}-{high})"
 
 
 def _closing_interval(mine: Sequence[Cell], base: Sequence[Cell]) -> list[float | None]:

@@ -133,6 +133,11 @@ def test_a_home_without_a_reply_is_told_and_not_made(tmp_path, db, home):
         with pytest.raises(NothingToReplay, match="chat with Attune first"):
             gymnasium.make(ENV_ID, home=str(place))
     assert not (tmp_path / "nowhere").exists()
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    with pytest.raises(NothingToReplay, match="chat with Attune first"):
+        gymnasium.make(ENV_ID, home=str(photos))
+    assert not list(photos.iterdir()), "a folder of somebody's was made a home"
 
 
 def test_wrong_use_is_told(home, replay):

@@ -35,6 +35,10 @@ def test_a_thumb_of_two_is_refused():
         ("One. Two.", "- One.\n- Two.", 0.6),  # 2 * 4 kept of 4 words and stops and as many with 2 markers
         ("Cats sleep.", "Cats sleep. 😊", 5 / 7),
         ("Cats sleep!", "Cats sleep!!", 1 / 3),
+        ("I can't.", "I can\u2019t.", 1.0),
+        ("7 + 5 = 12", "7 - 5 = 12", 0.6),  # 2 * 4 kept of 5 and 5
+        ("x < y", "x > y", 1 / 3),
+        ("**Bold** text", "Bold text", 1 / 3),
     ],
 )
 def test_an_edit_is_worth_what_it_kept(before, after, number):

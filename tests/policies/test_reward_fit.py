@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 
 from memory.features import Features, features
 from policies.bayesian_logistic import sigmoid
-from policies.reward_fit import Fit, Judgement, fit, pooled, taste_logit
+from policies.learners.dpo import Preference
+from policies.learners.kto import Thumb
+from policies.learners.rows import Tokens
+from policies.reward_fit import Fit, Judgement, fit, judgements, pooled, taste_logit
 from tests.memory.replies import written
 
 STYLES = ("brief", "detailed", "bullets", "friendly", "formal")
@@ -110,6 +114,22 @@ def test_pairs_are_read_by_both_views() -> None:
     assert found.held_out["commoner"] == 0.5
     assert found.held_out["accuracy"] == 1.0
     assert taste_logit(found.taste, world.shows[brief[-1]]) > taste_logit(found.taste, world.shows[long[-1]])
+
+
+def test_the_taste_is_read_in_the_order_in_which_it_was_told() -> None:
+    """Picks of long ago, and thumbs of now that say the opposite."""
+    texts = {True: "Tea is a drink.", False: " ".join(["Tea is a drink made of leaves in water."] * 6)}
+    row = {brief: Tokens([1], [int(brief)]) for brief in texts}
+    pairs = [Preference(row[True], row[False])] * 20
+    thumbs = [Thumb(row[False], True), Thumb(row[True], False)] * 10
+    shows = [features(texts[bool(one.completion_ids[0])]) for one in judgements(thumbs, pairs)[0]]
+    hidden = World(len(shows), seed=3).hidden
+    for picks_first in (True, False):
+        now, then = (range(20, 40), range(20)) if picks_first else (range(20), range(20, 40))
+        _, seen = judgements(thumbs, pairs, [*map(float, now), *map(float, then)])
+        seen = [replace(one, prompt=(at,)) for at, one in enumerate(seen)]
+        likes = fit(hidden, shows, seen).taste.likes
+        assert (likes(features(texts[True])) > likes(features(texts[False]))) is not picks_first
 
 
 @given(share=st.floats(0, 1), head=st.floats(-50, 50), taste=st.floats(-50, 50))
