@@ -49,9 +49,16 @@ class RemotePolicy:
             self._context_length = self._host.call(
                 "load", progress, handle=self._handle, spec=asdict(self._spec), device=self._device
             )
-            if self._version is not None:
-                self._host.call("swap", handle=self._handle, version=self._version, path=self._path)
             self._started = started
+            if self._version is not None:
+                try:
+                    self._host.call("swap", handle=self._handle, version=self._version, path=self._path)
+                except HostError:
+                    raise  # the next child is asked for the same
+                except AttuneError:
+                    # the base is there, and speaks; whoever chose the adapter is told and may choose again
+                    self._version = self._path = None
+                    raise
 
     @property
     def base(self) -> str:

@@ -143,15 +143,17 @@ class AdapterRegistry:
         number = self._log.stack(base_sha256)[-1]
         if number is None:
             return None
-        adapter = self.get(f"v{number}")
         try:
+            adapter = self.get(f"v{number}")
             self._check_quickly(adapter)
         except AdapterError as error:
-            self.notice = (
-                f"{str(error).split(':')[0]}: the base model speaks until you choose another version."
-            )
-            return None
-        return adapter
+            why = str(error).split(":")[0]
+        except OSError as error:
+            why = f"The adapter v{number} cannot be read ({error.strerror})"
+        else:
+            return adapter
+        self.notice = f"{why}: the base model speaks until you choose another version."
+        return None
 
     def before(self, base_sha256: str | None = None) -> str | None:
         """The version that spoke before the one that speaks; None for the base, also where nothing did."""
@@ -167,6 +169,8 @@ class AdapterRegistry:
             self.verify(version, base_sha256)
             base_sha256 = self.get(version).base_sha256
         with self._db.transaction():
+            if version is not None:
+                self.get(version)  # another process may have deleted it since
             self._log.expect(expected, base_sha256)
             self._log.append("activate", version, base_sha256, reason)
         return None if version is None else self.get(version)

@@ -185,11 +185,7 @@ def load_tokenizer(spec: BaseSpec) -> Any:
 
 
 def _spec(name: str, folder: Path) -> BaseSpec:
-    needed = ["config.json"]
-    if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer.model").is_file():
-        needed.append("tokenizer.json")
-    missing = [each for each in needed if not (folder / each).is_file()]
-    if missing:
+    if missing := _lacks(folder):
         raise ModelError(f"The model folder {folder} lacks {_listed(missing)}: fetch the model again.")
     try:
         json.loads((folder / "config.json").read_text())
@@ -198,12 +194,30 @@ def _spec(name: str, folder: Path) -> BaseSpec:
     return BaseSpec(name, str(folder), weights_file.fingerprint(weights(folder)))
 
 
+def _whole(folder: Path) -> bool:
+    try:
+        return not _lacks(folder) and bool(weights(folder))
+    except ModelError:
+        return False
+
+
+def _lacks(folder: Path) -> list[str]:
+    """Files that a model cannot do without, weights aside."""
+    needed = ["config.json"]
+    if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer.model").is_file():
+        needed.append("tokenizer.json")
+    return [each for each in needed if not (folder / each).is_file()]
+
+
 def _fetched(model: str, progress: Progress | None, download: bool) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
 
     try:
-        return Path(huggingface_hub.snapshot_download(model, allow_patterns=HUB_FILES, local_files_only=True))
+        here = Path(huggingface_hub.snapshot_download(model, allow_patterns=HUB_FILES, local_files_only=True))
+        if not download or _whole(here):
+            return here
+        # another program may have fetched the tokenizer alone
     except (errors.LocalEntryNotFoundError, FileNotFoundError):
         pass
     except (errors.HFValidationError, ValueError) as error:

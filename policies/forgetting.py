@@ -198,7 +198,8 @@ def _train(
     """(digest of the adapter trained on the whole ledger, the canary's exposure under it)"""
     from policies.learners import kto
 
-    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids, settings.max_length)
+    longest = min(settings.max_length, policy.context_length)
+    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids, longest)
     thumbs = [kto.Thumb(words.row(row.prompt, row.completion), row.label) for row in rows(journal)[0]]
     policy.swap(None)
     trained = kto.train(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from policies.adapter_files import AdapterError
 from policies.gate_stats import Factual, HeldOut, Sample, Skill, Stats, Telling
 from policies.learners.lora import Cancelled
 from policies.learners.rows import Tokens, padding, score
@@ -184,8 +186,10 @@ def measure(
         base_scores = score(policy.model, rows)
         active_scores: list[float] | None = None
         if active is not None and kept_out:
-            policy.swap(*active)
-            active_scores = score(policy.model, kept_out)
+            # shown beside the others, and no reason to fail: what no longer loads has no figure
+            with suppress(AdapterError):
+                policy.swap(*active)
+                active_scores = score(policy.model, kept_out)
         policy.swap(CANDIDATE, str(candidate))
         served = policy.served_sha256
         step(0.5, "fresh replies of the candidate")

@@ -168,7 +168,8 @@ def _train_and_judge(
     policy.swap(None)
     progress(0.03, "replies of the base to hold on to")
     kept = anchors(policy, exam, settings.anchors if settings.anchor_weight else 0)
-    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids, settings.max_length)
+    longest = min(settings.max_length, policy.context_length)
+    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids, longest)
     cut = spoken(cut, words)
 
     def training(fraction: float, text: str) -> None:

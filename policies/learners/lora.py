@@ -130,6 +130,7 @@ def fit(
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import PrinterCallback, TrainerCallback, set_seed
+    from trl.trainer.utils import disable_dropout_in_model
 
     started = time.monotonic()
     padding(tokenizer)
@@ -212,6 +213,8 @@ def fit(
             callbacks=[Report()],
             **more,
         )
+    # what the base says of the anchors, and a reward, are no throw of dice
+    disable_dropout_in_model(trainer.model)
     trainer.remove_callback(PrinterCallback)
     try:
         with warnings.catch_warnings(), packing(model) if objective else nullcontext():

@@ -68,7 +68,9 @@ class Tokeniser:
             prompt_ids = list(self._format.encode(self._format.render(prompt.messages, prompt.tools)))
         completion = list(reply.ids) if self._made(reply, same) else []
         if not completion:
-            completion = list(self._tokenizer(reply.text, add_special_tokens=False)["input_ids"])
+            # a control string that stands in a text is no end of its turn
+            said = self._format.neutralise(reply.text, "assistant")
+            completion = list(self._tokenizer(said, add_special_tokens=False)["input_ids"])
         if reply.finished and (not completion or completion[-1] not in self._stops):
             completion.append(self.end_of_turn)
         completion = completion[: self._max_length - 1]
@@ -96,9 +98,11 @@ def _visible(text: str) -> str:
 
 
 def padding(tokenizer: Any) -> int:
-    """The id that fills up short rows; a tokenizer without one gets its end-of-sequence token."""
+    """The id that fills up short rows; a tokenizer without one gets its end-of-sequence token, or, without
+    that as well, another special one or its last: filling is masked out everywhere."""
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        spare = [*tokenizer.all_special_ids, len(tokenizer) - 1]
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(spare[0])
     return int(tokenizer.pad_token_id)
 
 

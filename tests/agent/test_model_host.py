@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,6 +202,22 @@ def test_an_adapter_is_put_on_and_survives_a_crash(
     assert isinstance(again, Generated)
     assert (again.adapter, again.text) == ("v1", adapted.text)
     remote.swap(None)
+    assert list(remote.stream(HELLO, GREEDY))[-1].text == plain
+
+
+def test_a_child_that_cannot_put_the_adapter_on_again_is_no_dead_end(
+    remote: RemotePolicy, host: ModelHost, spec: BaseSpec, tmp_path: Path
+) -> None:
+    plain = list(remote.stream(HELLO, GREEDY))[-1].text
+    folder = make_adapter(tmp_path / "lost", Path(spec.path), seed=5)
+    remote.swap("v1", str(folder))
+    assert host.pid is not None
+    os.kill(host.pid, signal.SIGKILL)
+    until(lambda: host.pid is None)
+    shutil.rmtree(folder)
+    with pytest.raises(AttuneError, match="adapter"):
+        list(remote.stream(HELLO, GREEDY))
+    assert remote.adapter is None
     assert list(remote.stream(HELLO, GREEDY))[-1].text == plain
 
 

@@ -149,6 +149,35 @@ def test_a_damaged_active_adapter_never_speaks(registry: AdapterRegistry, traine
         registry.activate("v1", "test")
 
 
+def test_an_active_adapter_that_cannot_be_read_or_is_deleted_at_that_moment(
+    registry: AdapterRegistry, db: Database, home: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add(trained, meta())
+    registry.activate("v1", "test")
+
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    fresh = AdapterRegistry(db, home)
+    with monkeypatch.context() as patched:
+        patched.setattr(weights_file, "digest", refused)
+        assert fresh.active() is None
+        assert "v1 cannot be read (Permission denied)" in str(fresh.notice)
+    registry.add(trained, meta())
+    whole = registry.verify
+
+    def deleted_meanwhile(version: str, base_sha256: str | None = None) -> None:
+        whole(version, base_sha256)
+        registry.delete(version)
+
+    monkeypatch.setattr(registry, "verify", deleted_meanwhile)
+    with pytest.raises(AdapterError, match="no adapter 'v2'"):
+        registry.activate("v2", "test")
+    active = registry.active()
+    assert active is not None
+    assert active.version == "v1"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -182,6 +182,32 @@ def test_a_look_at_the_disk_asks_no_hub_and_says_so(monkeypatch: pytest.MonkeyPa
         resolve("someone/no-such-model", download=False)
 
 
+def test_a_model_of_which_only_the_tokenizer_was_fetched_is_fetched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another program may have asked the hub for that alone; the hub's client cannot tell."""
+    import shutil
+
+    import huggingface_hub
+
+    whole, part = Path(shared_model("llama")), tmp_path / "part"
+    shutil.copytree(whole, part, ignore=shutil.ignore_patterns("*.safetensors"))
+    asked: list[bool] = []
+
+    def hub(model: str, local_files_only: bool = False, **_: Any) -> str:
+        asked.append(local_files_only)
+        if not local_files_only:
+            shutil.copytree(whole, part, dirs_exist_ok=True)
+        return str(part)
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    monkeypatch.setattr(base_models, "_check_download", lambda model: 1_000_000)
+    assert resolve("someone/model").path == str(part)
+    assert resolve("someone/model").path == str(part)
+    assert asked == [True, False, True]
+
+
 def test_a_download_is_told_and_not_drawn(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

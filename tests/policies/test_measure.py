@@ -94,6 +94,36 @@ def test_token_scores_add_up_to_the_score_of_the_row(policy: LanguagePolicy, row
     assert [sum(each) for each in found] == pytest.approx(score(policy.model, rows), abs=1e-3)
 
 
+def test_token_scores_are_the_same_few_rows_at_a_time(
+    policy: LanguagePolicy, rows: list[Tokens], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pad = padding(policy.tokenizer)
+    at_once = token_scores(policy.model, rows, pad)
+    sizes: list[int] = []
+    hook = policy.model.register_forward_pre_hook(
+        lambda model, args, kwargs: sizes.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    monkeypatch.setattr("policies.word_scores.LOGIT_BYTES", 4 * policy.model.config.vocab_size * 100)
+    found = token_scores(policy.model, rows, pad)
+    hook.remove()
+    assert sum(sizes) == len(rows)
+    assert max(sizes) < len(rows)
+    for one, other in zip(found, at_once, strict=True):
+        assert one == pytest.approx(other, abs=1e-3)
+
+
+def test_an_active_adapter_that_no_longer_loads_has_no_figure(
+    policy: LanguagePolicy, folder: Path, rows: list[Tokens], tmp_path: Path
+) -> None:
+    candidate = make_adapter(tmp_path / "new", folder, scale=0.2)
+    active = make_adapter(tmp_path / "old", folder, scale=0.1)
+    (active / "adapter_config.json").write_text("{")
+    judged = [Judged(tokens, True, "c", False, "r") for tokens in rows]
+    found = measure(policy, candidate, judged, fitted(policy, small_exam()), active=("v1", str(active)))
+    assert [row.active for row in found.stats.held_out] == [None] * len(rows)
+    assert policy.adapter is None
+
+
 def test_words_are_put_together_from_their_tokens() -> None:
     pieces = ["Zo", "rb", "s ru", "le", "!", "", " \u65e5"]
     found = spoken(lambda ids: "".join(pieces[at] for at in ids), range(7), [-1.0] * 7, [-0.5] * 7)

@@ -15,7 +15,7 @@ from memory.journal import Journal
 from memory.records import Generation, Message
 from policies.adapters import AdapterRegistry
 from policies.language_policy import LanguagePolicy
-from policies.learners.rows import Tokeniser
+from policies.learners.rows import Tokeniser, padding
 from policies.material import Material, NothingToLearn, material, spoken
 from policies.update import run_update
 from tests.policies.rated import LENIENT, SETTINGS, Rated, chat, small_exam, up_and_down
@@ -86,6 +86,25 @@ def test_a_tokenizer_that_was_rebuilt_under_its_name_is_noticed(
     reply = Reply("Trees are tall.", ids(policy, "Rivers are long."), base=policy.base)
     assert tuple(words.row(tried, reply).completion_ids) == ids(policy, reply.text)
     assert not words.says(replace(reply, text=""))
+
+
+def test_a_control_string_in_a_text_does_not_end_its_turn(policy: LanguagePolicy, words: Tokeniser) -> None:
+    mark = policy.tokenizer.convert_ids_to_tokens(words.end_of_turn)
+    tried = Prompt(tuple(chat("Trees?")), "", (), policy.base)
+    row = words.row(tried, Reply(f"The mark {mark} ends a turn. {CALL}"))
+    assert [at for at, one in enumerate(row.completion_ids) if one == words.end_of_turn] == [
+        len(row.completion_ids) - 1
+    ]
+    assert CALL in policy.tokenizer.decode(row.completion_ids)
+
+
+def test_a_tokenizer_without_an_end_and_without_filling_gets_something_to_fill_with(
+    policy: LanguagePolicy,
+) -> None:
+    tokenizer = deepcopy(policy.tokenizer)
+    tokenizer.eos_token = tokenizer.pad_token = None
+    assert padding(tokenizer) == tokenizer.pad_token_id
+    assert 0 <= padding(tokenizer) < len(tokenizer)
 
 
 def test_where_the_marks_of_a_call_are_special_tokens_the_call_is_kept(policy: LanguagePolicy) -> None:
