@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from textual.app import App
 from textual.css.query import NoMatches
 from textual.pilot import Pilot
 from textual.widget import Widget
@@ -71,6 +72,11 @@ def words(widget: Widget) -> str:
     parts = [widget] if isinstance(widget, Static) else []
     parts += [part for part in widget.query(Static) if part.display]
     return "\n".join(str(part.render()) for part in parts)
+
+
+def picture(app: App[Any]) -> str:
+    """What stands on the terminal, row by row."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 def notices(app: AttuneApp) -> str:
