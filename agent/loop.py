@@ -21,6 +21,7 @@ from agent.events import (
     Notice,
     RecallDone,
     ReplyDone,
+    ReplyKept,
     TextDelta,
     TurnFailed,
     TurnStarted,
@@ -271,7 +272,8 @@ class Loop:
             raise
         except Exception:
             if raw.strip():
-                self._keep(turn, fitted, visible.finish()[1], broken(turn, fitted, raw, "error"), ())
+                said = visible.finish()[1]
+                yield ReplyKept(*self._keep(turn, fitted, said, broken(turn, fitted, raw, "error"), ()))
             raise
         if generated is None:
             raise AttuneError("The model stopped without a reply; try again.")

@@ -7,7 +7,17 @@ import threading
 import pytest
 
 from agent import prompt
-from agent.events import Notice, RecallDone, ReplyDone, TextDelta, ToolFinished, ToolStarted, TurnStarted
+from agent.events import (
+    Notice,
+    RecallDone,
+    ReplyDone,
+    ReplyKept,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFailed,
+    TurnStarted,
+)
 from memory.errors import AttuneError
 from tests.agent.scripted import Broken, call
 from tests.agent.turns import Make, done, failed, kinds, said
@@ -186,9 +196,11 @@ def test_what_a_failing_model_said_is_kept(make_runtime: Make) -> None:
     runtime = make_runtime(Broken("One two three", RuntimeError("boom")), "Fine.")
     events = list(runtime.loop.turn("Count."))
     assert "RuntimeError" in failed(events)
+    assert kinds(events)[-2:] == [ReplyKept, TurnFailed]
     user = next(event for event in events if isinstance(event, TurnStarted)).message
     [partial] = runtime.journal.children(user.id)
     assert (partial.content, partial.complete) == ("One two three", False)
+    assert events[-2] == ReplyKept(partial, runtime.journal.generation(partial.id))
     generation = runtime.journal.generation(partial.id)
     assert generation.finish_reason == "error"
     assert generation.prompt_text.endswith("Count.")
