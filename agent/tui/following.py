@@ -67,6 +67,8 @@ class Following:
             await chat.rating.show(rated, before)
         else:
             await self._follow(result)
+        if line.casefold().split()[0] == "/forget":
+            await chat.rating.look(chat.transcript.replies)  # what was forgotten may be marked on them
 
     async def _long(self, line: str, context: CommandContext) -> CommandResult:
         """Run a command that takes a while: its progress stands on the prompt's border, and Esc stops it."""

@@ -12,6 +12,7 @@ from agent.tui.plain import clean
 from agent.tui.screens.why import WhyScreen
 from agent.tui.widgets.prompt import LONGEST
 from agent.tui.widgets.status import StatusLine
+from memory.erase import forget_rating
 from memory.errors import AttuneError
 from tests.agent.tui.fake_runtime import Break, FakeRuntime, Hold
 from tests.agent.tui.waiting import notices, running, say, until, words
@@ -156,6 +157,41 @@ async def test_commands_rate_with_a_reason_and_show_what_was_learned(runtime: Fa
         chat.prompt.put("/undo")
         await pilot.press("enter")
         await until(lambda: "+ good" in words(chat.transcript.newest))
+
+
+async def test_a_rating_that_is_forgotten_is_marked_no_more_and_can_be_given_again(
+    runtime: FakeRuntime,
+) -> None:
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await say(pilot, "hello")
+        view = chat.transcript.newest
+        await pilot.press("ctrl+g")
+        await until(lambda: "rated good" in words(view))
+        chat.prompt.put("/Forget rating yes")
+        await pilot.press("enter")
+        await until(lambda: "Forgotten: 1 rating" in notices(pilot.app))
+        await until(lambda: "+ good" in words(view) and not view.query_one(".learned").display)
+        assert runtime.journal.feedback() == []
+        await pilot.press("ctrl+g")
+        await until(lambda: "rated good" in words(view))
+        assert [one.value for one in runtime.journal.feedback()] == [1]
+
+
+async def test_a_key_asks_the_journal_what_holds_and_not_the_screen(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await say(pilot, "hello")
+        view = chat.transcript.newest
+        await pilot.press("ctrl+g")
+        await until(lambda: "rated good" in words(view))
+        forget_rating(runtime.journal, view.reply_id)  # as `attune forget` does beside the screen
+        await pilot.press("ctrl+g")
+        await until(lambda: [one.value for one in runtime.journal.feedback()] == [1])
+        runtime.rate(view.reply_id, -1)
+        await pilot.press("ctrl+b")
+        await until(lambda: "rated bad" in words(view))
+        assert [one.value for one in runtime.journal.feedback()] == [1, -1]
 
 
 async def test_commands_open_screens_start_afresh_and_quit(runtime: FakeRuntime) -> None:
