@@ -95,6 +95,8 @@ class ReplyView(Vertical, can_focus=True):
     def rated(self, rating: Feedback | None, learned: str = "") -> None:
         """Show `rating` (None: none holds) and what it taught."""
         self.rating = rating
+        if not self.is_attached:
+            return  # taken off the screen while the rating was written
         line = self.query_one(".learned", Static)
         line.update(f"\u21b3 {clean(learned)}")
         line.display = bool(learned)

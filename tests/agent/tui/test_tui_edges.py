@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from typing import Any
 
 import pytest
 from textual import events
@@ -14,8 +16,9 @@ from agent.tui.widgets.prompt import LONGEST
 from agent.tui.widgets.status import StatusLine
 from memory.erase import forget_rating
 from memory.errors import AttuneError
+from memory.records import Feedback
 from tests.agent.tui.fake_runtime import Break, FakeRuntime, Hold
-from tests.agent.tui.waiting import notices, running, say, until, words
+from tests.agent.tui.waiting import beside, notices, running, say, until, words
 
 
 def test_the_app_imports_nothing_heavy() -> None:
@@ -176,6 +179,31 @@ async def test_a_rating_that_is_forgotten_is_marked_no_more_and_can_be_given_aga
         await pilot.press("ctrl+g")
         await until(lambda: "rated good" in words(view))
         assert [one.value for one in runtime.journal.feedback()] == [1]
+
+
+async def test_a_rating_of_a_reply_that_has_left_the_screen_is_kept_without_a_word(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, rate = threading.Event(), runtime.rate
+
+    def slow(*given: Any) -> Feedback:
+        go_on.wait(60)
+        return rate(*given)
+
+    monkeypatch.setattr(runtime, "rate", slow)
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await say(pilot, "hello")
+        view = chat.transcript.newest
+        await pilot.press("ctrl+g")
+        await until(lambda: beside(pilot))
+        await pilot.press("ctrl+n")
+        await until(lambda: chat.query("#welcome"))
+        go_on.set()
+        await until(lambda: view.rating is not None and not beside(pilot))
+        await pilot.pause()  # what went wrong would be said now
+        assert notices(pilot.app) == ""
+        assert view.rating == runtime.journal.effective(view.reply_id)
 
 
 async def test_a_key_asks_the_journal_what_holds_and_not_the_screen(runtime: FakeRuntime) -> None:

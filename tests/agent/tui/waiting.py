@@ -83,6 +83,11 @@ def notices(app: AttuneApp) -> str:
     return "\n".join(str(line.render()) for line in app.chat.transcript.query(NoticeLine))
 
 
+def beside(pilot: Pilot[None]) -> bool:
+    """Whether something that was asked of a message is still being done."""
+    return any(one.group == "feedback" and not one.is_finished for one in pilot.app.workers)
+
+
 async def shown(pilot: Pilot[None], screen: type, *press: str) -> None:
     await pilot.press(*press)
     await until(lambda: isinstance(pilot.app.screen, screen))
