@@ -266,6 +266,22 @@ def test_a_reply_made_again_is_not_shown_what_was_forgotten_since(make_runtime: 
     assert asked.startswith("<memories>\n- The cat is called Mia.\n</memories>")
 
 
+def test_a_reply_made_again_with_the_memory_off_neither_sees_nor_keeps_anything(make_runtime: Make) -> None:
+    with_memory = make_runtime("Rex.", "Rex, I said.")
+    with_memory.recall.remember("The dog is called Rex.")
+    first = done(list(with_memory.loop.turn("What is the dog called?"))).message.id
+    runtime = make_runtime(call("remember", fact="The dog is old."), "Who knows.", memory=False)
+    events = list(runtime.loop.regenerate(first))
+    assert next(event for event in events if isinstance(event, RecallDone)).recalled == ()
+    assert not next(event for event in events if isinstance(event, ToolFinished)).ok
+    assert "<memories>" not in str(runtime.policy.seen)  # type: ignore[attr-defined]
+    assert done(events).generation.recalled == ()
+    assert [one.text for one in runtime.facts.all()] == ["The dog is called Rex."]
+    again = done(list(with_memory.loop.regenerate(first))).generation
+    assert again.messages[-1]["content"].startswith("<memories>\n- The dog is called Rex.\n")
+    assert len(again.recalled) == 1
+
+
 @pytest.mark.parametrize("text", ["", "  \n\t ", "\x00\x1b\u202e"])
 def test_nothing_to_answer_is_a_sentence_at_once(make_runtime: Make, text: str) -> None:
     runtime = make_runtime("Hello.")
