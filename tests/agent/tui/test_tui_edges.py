@@ -115,6 +115,18 @@ def test_clean(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
+@pytest.mark.parametrize("width", [2, 5, 7])
+async def test_a_terminal_that_is_far_too_narrow_does_not_end_the_app(
+    runtime: FakeRuntime, width: int
+) -> None:
+    async with running(runtime, (width, 24)) as pilot:
+        await say(pilot, "hello")
+        await pilot.press(*"hi")
+        await until(lambda: pilot.app.chat.prompt.text == "hi")
+        await pilot.pause()
+        assert pilot.app._exception is None
+
+
 async def test_an_empty_prompt_is_not_sent(runtime: FakeRuntime) -> None:
     async with running(runtime) as pilot:
         await pilot.press("space", "enter", "ctrl+j", "enter")
