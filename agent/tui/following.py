@@ -58,7 +58,7 @@ class Following:
         view = chat.transcript.newest
         before = await chat.rating.snapshot(view.reply_id) if view and view.reply_id else None
         here, focused = chat.conversation_id, view.reply_id if view else None
-        if line.split()[0] in LONG:
+        if line.casefold().split()[0] in LONG:
             result = await self._long(line, CommandContext(here, focused))
         else:
             result = await asyncio.to_thread(run, chat.runtime, line, CommandContext(here, focused))
