@@ -57,6 +57,15 @@ class ReplyDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyKept:
+    """What was said of a reply that broke off is in the journal and the conversation goes on from it
+    (`finish_reason` "error"); a TurnFailed with the reason follows."""
+
+    message: Message
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
 class BlindStarted:
     """Two replies are being written, which come together. Text after it means that one was enough."""
 
@@ -88,6 +97,7 @@ Event = (
     | ToolStarted
     | ToolFinished
     | ReplyDone
+    | ReplyKept
     | BlindStarted
     | BlindReplies
     | TurnFailed

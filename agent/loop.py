@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent import extraction, noting, prompt
+from agent.again import shown_again
 from agent.best_of import BestOf
 from agent.blind import Blind
 from agent.documents import passages_for
@@ -21,6 +22,7 @@ from agent.events import (
     Notice,
     RecallDone,
     ReplyDone,
+    ReplyKept,
     TextDelta,
     TurnFailed,
     TurnStarted,
@@ -80,7 +82,7 @@ class Loop:
     ) -> Iterator[Event]:
         """Another reply to the same prompt, beside `reply_id`; the events of a turn without TurnStarted.
 
-        Memories that were forgotten since are not shown again.
+        It is shown the same memories, but for those that were forgotten since; none with the memory off.
         """
         journal = self.runtime.journal
         old = journal.generation(reply_id)
@@ -89,13 +91,8 @@ class Loop:
             raise AttuneError("This reply answers nothing, so it cannot be made again.")
         path = journal.path(reply.parent_id)
         source = next(message for message in reversed(path) if message.role == "user")
-        known = {one.id for one in self.runtime.facts.shown_to(reply_id)}
-        shown = [one for one in old.recalled if one.memory_id in known], list(old.passages)
-        if len(shown[0]) < len(old.recalled):
-            journal.set_sent(source.id, prompt.with_memories(source.content, *shown))
-        return self._guarded(
-            self._answer(path[-1], source, cancel, sampling, any(shown) or None, None, shown)
-        )
+        shown = shown_again(self.runtime, old, source)
+        return self._guarded(self._answer(path[-1], source, cancel, sampling, None, None, shown))
 
     def edit_user(
         self,
@@ -271,7 +268,8 @@ class Loop:
             raise
         except Exception:
             if raw.strip():
-                self._keep(turn, fitted, visible.finish()[1], broken(turn, fitted, raw, "error"), ())
+                said = visible.finish()[1]
+                yield ReplyKept(*self._keep(turn, fitted, said, broken(turn, fitted, raw, "error"), ()))
             raise
         if generated is None:
             raise AttuneError("The model stopped without a reply; try again.")

@@ -51,7 +51,10 @@ def _chat(state: State) -> None:
     with state.runtime(in_process=False) as runtime:
         from agent.tui.app import AttuneApp
 
-        AttuneApp(runtime).run()
+        screen = AttuneApp(runtime)
+        screen.run()
+    if screen.return_code:  # it has said why itself, where there was still a terminal to say it on
+        raise typer.Exit(screen.return_code)
 
 
 def _add_commands() -> None:

@@ -20,6 +20,7 @@ from agent.tui import keys
 from agent.tui.edge import told
 from agent.tui.plain import one_line, sentence
 from agent.tui.screens.chat import ChatScreen
+from agent.tui.screens.dialogs import Confirm
 from agent.tui.themes import DARK, LIGHT
 from agent.tui.widgets.status import StatusLine
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from agent.runtime import Runtime
 
 TICK_SECONDS = 1.0
+# A question that comes while the person types would take keys meant for the prompt, and "y" allows a tool.
+CALM_SECONDS = 1.0  # without a key before such a question is shown, and in which it then takes no typing
 log = logging.getLogger("attune.tui")
 
 
@@ -76,6 +79,9 @@ class AttuneApp(App[None]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
             self.touched = time.monotonic()
+        top = self.screen_stack[-1] if self.screen_stack else None
+        if isinstance(event, events.Key) and isinstance(top, Confirm) and top.too_soon(event.key):
+            return
         await super().on_event(event)
 
     def _handle_exception(self, error: Exception) -> None:
@@ -186,14 +192,16 @@ class AttuneApp(App[None]):
 
     def ask_permission(self, tool: str, arguments: dict[str, Any]) -> bool:
         """Called by the loop in its thread; waits for the person. No is the answer when the app ends."""
-        from agent.tui.screens.dialogs import Confirm
-
         answered = threading.Event()
         answer: list[bool] = []
 
         def ask() -> None:
+            if time.monotonic() - self.touched < CALM_SECONDS:
+                self.set_timer(0.1, ask)
+                return
             given = ", ".join(f"{name}: {one_line(str(value), 80)}" for name, value in arguments.items())
-            self.push_screen(Confirm(f"May it use {tool}?\n{given}", "Allow", "Refuse"), hear)
+            question = f"May it use {tool}?\n{given}"
+            self.push_screen(Confirm(question, "Allow", "Refuse", CALM_SECONDS), hear)
 
         def hear(yes: bool | None) -> None:
             answer.append(bool(yes))

@@ -16,6 +16,8 @@ from agent.tui.widgets.turn import Asked, UserTurn
 if TYPE_CHECKING:
     from agent.tui.screens.chat import ChatScreen
 
+NOT_KEPT = "This reply could not be kept; send the message again."
+
 
 class Asking:
     """The messages of one chat screen."""
@@ -41,7 +43,7 @@ class Asking:
         elif isinstance(view, UserTurn):
             self.beside(lambda: self._edit_turn(view))
         elif view.reply_id is None:
-            chat.say(SPOKEN)
+            chat.say(SPOKEN if chat.speaking is not None else NOT_KEPT)
         else:
             await self._of_reply(view, view.reply_id, what, asked.amount)
 

@@ -43,6 +43,9 @@ class Choosing:
             view.open_again()
             raise
         after = await chat.rating.snapshot(picked or view.first.id)
+        here = {chat.conversation_id, chat.speaking.conversation_id if chat.speaking else None}
+        if not view.is_attached or view.first.conversation_id not in here:
+            return  # the person has gone on to something else while it was written
         chat.head_id = picked or chat.head_id
         if chat.speaking is not None:  # facts are still sought behind the two, and its head would come back
             chat.speaking.head_id = chat.head_id

@@ -58,7 +58,7 @@ class Following:
         view = chat.transcript.newest
         before = await chat.rating.snapshot(view.reply_id) if view and view.reply_id else None
         here, focused = chat.conversation_id, view.reply_id if view else None
-        if line.split()[0] in LONG:
+        if line.casefold().split()[0] in LONG:
             result = await self._long(line, CommandContext(here, focused))
         else:
             result = await asyncio.to_thread(run, chat.runtime, line, CommandContext(here, focused))
@@ -67,6 +67,8 @@ class Following:
             await chat.rating.show(rated, before)
         else:
             await self._follow(result)
+        if line.casefold().split()[0] == "/forget":
+            await chat.rating.look(chat.transcript.replies)  # what was forgotten may be marked on them
 
     async def _long(self, line: str, context: CommandContext) -> CommandResult:
         """Run a command that takes a while: its progress stands on the prompt's border, and Esc stops it."""

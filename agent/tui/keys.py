@@ -32,7 +32,7 @@ CHAT: list[BindingType] = [
     key("ctrl+o", "why_newest", "why the newest reply is as it is", "chat.why"),
     key("pageup", "page(-1)", "scroll up", "chat.page_up", priority=True),
     key("pagedown", "page(1)", "scroll down", "chat.page_down", priority=True),
-    key("ctrl+c", "interrupt", "stop, clear, or (twice) quit", "chat.interrupt"),
+    key("ctrl+c", "interrupt", "copy, stop, clear, or (twice) quit", "chat.interrupt"),
 ]
 
 PROMPT: list[BindingType] = [

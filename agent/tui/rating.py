@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent.tui.branches import fork
@@ -28,12 +28,17 @@ class Rating:
         reply_id = view.reply_id
         if reply_id is None:
             raise AttuneError("A reply can be rated when it is done.")
-        held = view.rating.value if view.rating else 0
-        if value == held and not why:
-            if value == 0:
-                raise AttuneError("This reply has no rating to undo.")
-            return
-        await self._do(view, lambda: self.runtime.rate(reply_id, value, why))
+
+        def rate() -> Feedback | None:
+            # not what the view shows: it may have been rated or forgotten in another place since
+            held = self.runtime.journal.effective(reply_id)
+            if value == (held.value if held else 0) and not why:
+                if value == 0:
+                    raise AttuneError("This reply has no rating to undo.")
+                return None
+            return self.runtime.rate(reply_id, value, why)
+
+        await self._do(view, rate)
 
     async def edit(self, view: ReplyView, text: str) -> None:
         reply_id = view.reply_id
@@ -75,13 +80,26 @@ class Rating:
         if events:
             await self._show(view, before, after, events[-1])
 
-    async def _do(self, view: ReplyView, act: Callable[[], Feedback]) -> None:
+    async def look(self, views: Sequence[ReplyView]) -> None:
+        """Draw the ratings of `views` that are no longer what the journal holds."""
+        async with self._one:
+            for view in views:
+                if view.reply_id is not None:
+                    holds = await asyncio.to_thread(self.runtime.journal.effective, view.reply_id)
+                    if holds != view.rating:
+                        view.rated(holds)
+
+    async def _do(self, view: ReplyView, act: Callable[[], Feedback | None]) -> None:
+        """`act` gives the event that it has written, or None when there was nothing to write."""
         assert view.reply_id is not None
         async with self._one:
             before = await self.snapshot(view.reply_id)
             event = await asyncio.to_thread(act)
-            after = await self.snapshot(view.reply_id)
-            await self._show(view, before, after, event)
+            if event is not None:
+                after = await self.snapshot(view.reply_id)
+                await self._show(view, before, after, event)
+        if event is None:
+            await self.look([view])
 
     async def _show(self, view: ReplyView, before: Snapshot, after: Snapshot, event: Feedback) -> None:
         assert view.reply_id is not None

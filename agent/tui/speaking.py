@@ -14,6 +14,7 @@ from agent.events import (
     Notice,
     RecallDone,
     ReplyDone,
+    ReplyKept,
     TextDelta,
     ToolFinished,
     ToolStarted,
@@ -77,7 +78,7 @@ class Speaking:
                 await self._add(self._tool)
             self._tool.show(event.result, event.ok)
             self._tool = None
-        elif isinstance(event, ReplyDone):
+        elif isinstance(event, ReplyDone | ReplyKept):
             await self._done(event)
         elif isinstance(event, BlindStarted):
             self._writing = NoticeLine("Writing two replies to choose between\u2026")
@@ -110,7 +111,7 @@ class Speaking:
             await self._add(self._view)
         await self._view.grow(text)
 
-    async def _done(self, event: ReplyDone) -> None:
+    async def _done(self, event: ReplyDone | ReplyKept) -> None:
         self.conversation_id, self.head_id = event.message.conversation_id, event.message.id
         if event.message.tool_calls and not event.message.content.strip():
             return  # a round of tools; its lines are on the screen already

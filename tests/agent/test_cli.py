@@ -14,9 +14,10 @@ import pytest
 
 from agent.cli.ask import answer
 from memory.database import open_home
+from memory.errors import AttuneError
 from memory.journal import Journal
 from tests.agent.command_line import Attune, sentence
-from tests.agent.scripted import ScriptedPolicy, scripted_runtime
+from tests.agent.scripted import Broken, ScriptedPolicy, scripted_runtime
 
 
 def test_ask_prints_the_object_that_was_promised(attune: Attune) -> None:
@@ -183,6 +184,17 @@ def test_a_terminal_gets_no_controls_and_a_pipe_gets_all(
     assert answer(runtime, "Hello.", runtime.settings.sampling(), show=True)["finish_reason"] == "stop"
     runtime.close()
     assert shown.getvalue() == ("red \xb7[31mtext \xb7txet\n" if out is Screen else raw)
+
+
+def test_a_reply_that_breaks_off_is_printed_as_far_as_it_came_and_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = ScriptedPolicy(Broken("One two ", AttuneError("The model is gone.")))
+    runtime = scripted_runtime(tmp_path / "home", policy, memory=False)
+    with pytest.raises(AttuneError, match="The model is gone"):
+        answer(runtime, "Hello.", runtime.settings.sampling(), show=True)
+    runtime.close()
+    assert capsys.readouterr().out == "One two \n"
 
 
 def test_version_is_quick_and_the_command_line_light() -> None:

@@ -7,7 +7,17 @@ import threading
 import pytest
 
 from agent import prompt
-from agent.events import Notice, RecallDone, ReplyDone, TextDelta, ToolFinished, ToolStarted, TurnStarted
+from agent.events import (
+    Notice,
+    RecallDone,
+    ReplyDone,
+    ReplyKept,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFailed,
+    TurnStarted,
+)
 from memory.errors import AttuneError
 from tests.agent.scripted import Broken, call
 from tests.agent.turns import Make, done, failed, kinds, said
@@ -186,9 +196,11 @@ def test_what_a_failing_model_said_is_kept(make_runtime: Make) -> None:
     runtime = make_runtime(Broken("One two three", RuntimeError("boom")), "Fine.")
     events = list(runtime.loop.turn("Count."))
     assert "RuntimeError" in failed(events)
+    assert kinds(events)[-2:] == [ReplyKept, TurnFailed]
     user = next(event for event in events if isinstance(event, TurnStarted)).message
     [partial] = runtime.journal.children(user.id)
     assert (partial.content, partial.complete) == ("One two three", False)
+    assert events[-2] == ReplyKept(partial, runtime.journal.generation(partial.id))
     generation = runtime.journal.generation(partial.id)
     assert generation.finish_reason == "error"
     assert generation.prompt_text.endswith("Count.")
@@ -252,6 +264,22 @@ def test_a_reply_made_again_is_not_shown_what_was_forgotten_since(make_runtime: 
     assert [one.memory_id for one in done(events).generation.recalled] == [cat.id]
     asked = done(events).generation.messages[-1]["content"]
     assert asked.startswith("<memories>\n- The cat is called Mia.\n</memories>")
+
+
+def test_a_reply_made_again_with_the_memory_off_neither_sees_nor_keeps_anything(make_runtime: Make) -> None:
+    with_memory = make_runtime("Rex.", "Rex, I said.")
+    with_memory.recall.remember("The dog is called Rex.")
+    first = done(list(with_memory.loop.turn("What is the dog called?"))).message.id
+    runtime = make_runtime(call("remember", fact="The dog is old."), "Who knows.", memory=False)
+    events = list(runtime.loop.regenerate(first))
+    assert next(event for event in events if isinstance(event, RecallDone)).recalled == ()
+    assert not next(event for event in events if isinstance(event, ToolFinished)).ok
+    assert "<memories>" not in str(runtime.policy.seen)  # type: ignore[attr-defined]
+    assert done(events).generation.recalled == ()
+    assert [one.text for one in runtime.facts.all()] == ["The dog is called Rex."]
+    again = done(list(with_memory.loop.regenerate(first))).generation
+    assert again.messages[-1]["content"].startswith("<memories>\n- The dog is called Rex.\n")
+    assert len(again.recalled) == 1
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t ", "\x00\x1b\u202e"])

@@ -49,22 +49,53 @@ def test_opening_a_home_is_light(tmp_path) -> None:
     assert found & {*HEAVY, "textual"} == set()
 
 
-def test_it_leaves_when_its_terminal_is_gone(home: Path, tiny: Path) -> None:
-    """Without a controlling terminal no signal says so, and a read gives nothing at once, for ever."""
+def on_a_terminal(*arguments: str) -> tuple[int, subprocess.Popen[bytes]]:
+    """Python with `arguments` on a terminal of its own: our end of it, and the process."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "agent.cli", "--home", str(home), "--model", str(tiny)],
-        stdin=theirs, stdout=theirs, stderr=theirs,
+        [sys.executable, *arguments], stdin=theirs, stdout=theirs, stderr=theirs,
         env={**os.environ, "TERM": "xterm-256color"}, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
+    return ours, process
+
+
+def read_until(terminal: int, text: bytes) -> None:
+    screen = b""
+    while text not in screen:
+        assert select.select([terminal], [], [], 60)[0], screen[-500:]
+        screen += os.read(terminal, 65_536)
+
+
+def test_it_leaves_when_its_terminal_is_gone(home: Path, tiny: Path) -> None:
+    """Without a controlling terminal no signal says so, and a read gives nothing at once, for ever."""
+    ours, process = on_a_terminal("-m", "agent.cli", "--home", str(home), "--model", str(tiny))
     try:
-        screen = b""
-        while b"Enter sends" not in screen:
-            assert select.select([ours], [], [], 60)[0], screen[-500:]
-            screen += os.read(ours, 65_536)
+        read_until(ours, b"Enter sends")
         os.close(ours)
-        process.wait(60)
+        assert process.wait(60) == 1
     finally:
         process.kill()
         process.wait()
+
+
+BREAKS = """
+import sys
+from agent.cli import main
+from agent.tui.screens.chat import ChatScreen
+def breaks(*_):
+    raise ZeroDivisionError("oops")
+ChatScreen.now_ready = breaks
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_crash_of_the_screen_is_told_by_the_exit_status(home: Path, tiny: Path) -> None:
+    ours, process = on_a_terminal("-c", BREAKS, "--home", str(home), "--model", str(tiny))
+    try:
+        read_until(ours, b"Something went wrong: ZeroDivisionError")
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)

@@ -212,8 +212,12 @@ class ChatScreen(Screen[None]):
 
     @on(Prompt.Interrupted)
     async def action_interrupt(self) -> None:
-        """Ctrl+C: stop the reply, else clear the prompt, else (the second time) leave."""
-        if self.talking.busy:
+        """Ctrl+C: copy what is selected, else stop the reply, else clear the prompt, else (twice) leave."""
+        if selected := self.get_selected_text():
+            self.app.copy_to_clipboard(selected)
+            self.clear_selection()  # or the next Ctrl+C would stop nothing
+            self.app.notify("Copied.", timeout=2)
+        elif self.talking.busy:
             await self.talking.stop()
         elif self.prompt.text:
             self.prompt.put("")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -52,15 +55,19 @@ class TextDialog(ModalScreen[str | None]):
 
 
 class Confirm(ModalScreen[bool]):
-    """A question that is answered with yes or no; no is the default."""
+    """A question that is answered with yes or no; no is the default.
+
+    One that nobody has called for takes no typing in its first `calm` seconds: it was meant for the prompt.
+    """
 
     AUTO_FOCUS = "#no"
 
     BINDINGS = keys.CONFIRM
 
-    def __init__(self, question: str, yes: str = "Yes", no: str = "No") -> None:
+    def __init__(self, question: str, yes: str = "Yes", no: str = "No", calm: float = 0.0) -> None:
         super().__init__()
-        self._question, self._yes, self._no = question, yes, no
+        self._question, self._yes, self._no, self._calm = question, yes, no, calm
+        self.shown = math.inf  # since when it is on the screen
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -confirm"):
@@ -68,6 +75,14 @@ class Confirm(ModalScreen[bool]):
             with Horizontal(classes="buttons"):
                 yield Button(f"{self._yes} (y)", id="yes")
                 yield Button(f"{self._no} (n)", id="no")
+
+    def on_mount(self) -> None:
+        self.shown = time.monotonic()
+
+    def too_soon(self, key: str) -> bool:
+        """Whether `key` belongs to what the person was writing when the question came."""
+        typing = key != "escape" and not key.startswith("ctrl+")
+        return typing and time.monotonic() - self.shown < self._calm
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()

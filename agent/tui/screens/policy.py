@@ -149,14 +149,17 @@ class PolicyScreen(Screen[None]):
         self.query_one(".heading", Static).update(text)
 
     @property
-    def chosen(self) -> str:
+    def chosen(self) -> str | None:
+        """The version under the cursor; None before the table is filled, and when it could not be read."""
         table = self.query_one(DataTable)
+        if not table.row_count:
+            return None
         key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
         return key or BASE
 
     @on(DataTable.RowHighlighted)
     def _show_report(self) -> None:
-        if not self.query_one(DataTable).row_count:
+        if self.chosen is None:
             return
         text = self._reports.get(self.chosen, "base: the model as it came, without any adapter.")
         self.query_one("#report Static", Static).update(text)
@@ -164,7 +167,11 @@ class PolicyScreen(Screen[None]):
 
     @on(DataTable.RowSelected)
     async def action_use(self) -> None:
-        version = None if self.chosen == BASE else self.chosen
+        chosen = self.chosen
+        if chosen is None:
+            self.app.notify("No version is on the screen yet.", timeout=3)
+            return
+        version = None if chosen == BASE else chosen
         await self._do(lambda: self.runtime.use(version), "{} speaks from the next reply on.")
 
     async def action_base(self) -> None:

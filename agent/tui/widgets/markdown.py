@@ -26,8 +26,11 @@ OPEN_LINES = 40  # of an open block, the newest; the whole of it is shown once i
 
 @functools.cache
 def parser() -> MarkdownIt:
-    """One parser for all replies: making one anew for each batch costs more than the parsing."""
-    return MarkdownIt("gfm-like")
+    """One parser for all replies: making one anew for each batch costs more than the parsing.
+
+    Textual draws no HTML, so it is read as text: `<div>` and `vector<int>` would vanish from a reply.
+    """
+    return MarkdownIt("gfm-like", {"html": False})
 
 
 def split_open(text: str) -> tuple[str, str]:

@@ -35,7 +35,7 @@ class Prompt(TextArea):
         """The person wants to go to the replies."""
 
     class Interrupted(Event):
-        """Ctrl+C with nothing selected."""
+        """Ctrl+C with nothing selected in the prompt."""
 
     class Refused(Event):
         def __init__(self, text: str) -> None:
@@ -123,7 +123,8 @@ class Prompt(TextArea):
         return self.navigator.is_last_wrapped_line(self.cursor_location)
 
     def action_copy_or_interrupt(self) -> None:
-        if self.selected_text:
+        # what is selected with the mouse in a reply was selected later than what is still marked in here
+        if self.selected_text and not self.screen.get_selected_text():
             self.action_copy()
         else:
             self.post_message(self.Interrupted())

@@ -95,6 +95,8 @@ class ReplyView(Vertical, can_focus=True):
     def rated(self, rating: Feedback | None, learned: str = "") -> None:
         """Show `rating` (None: none holds) and what it taught."""
         self.rating = rating
+        if not self.is_attached:
+            return  # taken off the screen while the rating was written
         line = self.query_one(".learned", Static)
         line.update(f"\u21b3 {clean(learned)}")
         line.display = bool(learned)
@@ -126,10 +128,9 @@ class ReplyView(Vertical, can_focus=True):
         made = self.generation
         if made is None:
             return ""
-        cut = {"cancelled": "stopped \u00b7 ", "length": "cut at the limit \u00b7 "}.get(
-            made.finish_reason, ""
-        )
-        return f"{cut}{made.adapter or 'base'} \u00b7 {made.total_ms / 1000:.1f} s"
+        cut = {"cancelled": "stopped", "length": "cut at the limit", "error": "broke off"}
+        ended = f"{cut[made.finish_reason]} \u00b7 " if made.finish_reason in cut else ""
+        return f"{ended}{made.adapter or 'base'} \u00b7 {made.total_ms / 1000:.1f} s"
 
     def action_rate(self, value: int) -> None:
         self.post_message(Asked(self, "rate", value))

@@ -19,6 +19,7 @@ from agent.events import (
     Event,
     Notice,
     ReplyDone,
+    ReplyKept,
     TextDelta,
     ToolFinished,
     ToolStarted,
@@ -141,6 +142,11 @@ class ScriptedLoop:
             elif isinstance(step, Say):
                 yield Notice(step.text)
             elif isinstance(step, Break):
+                if said:
+                    kept = self.journal.add_reply(
+                        parent.conversation_id, parent.id, said, self._made("error")
+                    )
+                    yield ReplyKept(kept, self.journal.generation(kept.id))
                 yield TurnFailed(step.text)
                 return
             elif isinstance(step, Call):

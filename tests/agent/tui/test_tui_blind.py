@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from agent.tui.widgets.reply import ReplyView
 from memory.records import Feedback
 from tests.agent.tui.fake_runtime import FakeRuntime, Two
 from tests.agent.tui.kept import freeze_times
-from tests.agent.tui.waiting import chat_of, notices, rating, running, say, until, words
+from tests.agent.tui.waiting import beside, chat_of, notices, rating, running, say, until, words
 
 PAIR = Two("Tea is a drink.", "- a plant\n- dried leaves")
 
@@ -220,6 +221,32 @@ async def test_a_pair_that_was_answered_elsewhere_says_so(learned: FakeRuntime) 
         assert len(given(learned)) == 1
         await pilot.press("s")
         await until(lambda: chat_of(pilot).transcript.pair is None)
+
+
+async def test_an_answer_that_comes_late_does_not_move_another_conversation(
+    learned: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, choose = threading.Event(), learned.choose
+
+    def slow(*answer: Any) -> list[Feedback]:
+        go_on.wait(60)
+        return choose(*answer)
+
+    monkeypatch.setattr(learned, "choose", slow)
+    async with running(learned) as pilot:
+        view = await offered(pilot)
+        chat = chat_of(pilot)
+        await pilot.press("escape")
+        await until(lambda: chat.focused is view)
+        await pilot.press("1", "ctrl+n")
+        await until(lambda: chat.query("#welcome"))
+        go_on.set()
+        await until(lambda: given(learned) and not beside(pilot))
+        assert chat.head_id is None
+        await say(pilot, "something else")
+        assert chat.conversation_id != view.first.conversation_id
+        assert learned.journal.path(chat.head_id)[0].content == "something else"
+        assert "wrong" not in notices(pilot.app)
 
 
 async def test_an_open_pair_is_the_active_reply_when_it_is_opened_again(learned: FakeRuntime) -> None:

@@ -253,6 +253,36 @@ async def test_page_keys_scroll_while_the_prompt_keeps_the_focus(runtime: FakeRu
 # --- Ctrl+C -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("from_prompt", [False, True], ids=["reply", "prompt"])
+async def test_ctrl_c_copies_what_is_selected_in_a_reply_and_stops_the_next_time(
+    runtime: FakeRuntime, from_prompt: bool
+) -> None:
+    runtime.replies = [["Tea is **hot** water."], ["Half of it", Hold(), " and the rest."]]
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await say(pilot, "hello")
+        view = chat.transcript.newest
+        chat.prompt.put("go")
+        await pilot.press("enter")
+        await until(lambda: "Half of it" in chat.transcript.messages[-1].text)
+        chat.prompt.put("a draft")
+        chat.prompt.select_all()
+        await pilot.pause()  # laid out, so that there is a place to click
+        await pilot.click(view.query("MarkdownParagraph").first(), times=2)
+        await until(chat.get_selected_text)
+        if from_prompt:
+            chat.prompt.focus()
+            await until(lambda: chat.prompt.has_focus)
+        await pilot.press("ctrl+c")
+        await until(lambda: pilot.app.clipboard == "Tea is hot water.")
+        assert chat.speaking is not None
+        assert chat.prompt.text == "a draft"
+        chat.prompt.move_cursor((0, 0))
+        await pilot.press("ctrl+c")
+        await until(lambda: chat.speaking is None)
+        assert "stopped" in words(chat.transcript.newest)
+
+
 @pytest.mark.parametrize("focus_reply", [False, True], ids=["prompt", "reply"])
 async def test_ctrl_c_stops_the_reply_first(runtime: FakeRuntime, focus_reply: bool) -> None:
     runtime.replies = [["One."], ["Half of it", Hold(), " and the rest."]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from typing import Any
 
 import pytest
 from textual import events
@@ -12,9 +14,11 @@ from agent.tui.plain import clean
 from agent.tui.screens.why import WhyScreen
 from agent.tui.widgets.prompt import LONGEST
 from agent.tui.widgets.status import StatusLine
+from memory.erase import forget_rating
 from memory.errors import AttuneError
+from memory.records import Feedback
 from tests.agent.tui.fake_runtime import Break, FakeRuntime, Hold
-from tests.agent.tui.waiting import notices, running, say, until, words
+from tests.agent.tui.waiting import beside, notices, running, say, until, words
 
 
 def test_the_app_imports_nothing_heavy() -> None:
@@ -111,6 +115,18 @@ def test_clean(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
+@pytest.mark.parametrize("width", [2, 5, 7])
+async def test_a_terminal_that_is_far_too_narrow_does_not_end_the_app(
+    runtime: FakeRuntime, width: int
+) -> None:
+    async with running(runtime, (width, 24)) as pilot:
+        await say(pilot, "hello")
+        await pilot.press(*"hi")
+        await until(lambda: pilot.app.chat.prompt.text == "hi")
+        await pilot.pause()
+        assert pilot.app._exception is None
+
+
 async def test_an_empty_prompt_is_not_sent(runtime: FakeRuntime) -> None:
     async with running(runtime) as pilot:
         await pilot.press("space", "enter", "ctrl+j", "enter")
@@ -156,6 +172,66 @@ async def test_commands_rate_with_a_reason_and_show_what_was_learned(runtime: Fa
         chat.prompt.put("/undo")
         await pilot.press("enter")
         await until(lambda: "+ good" in words(chat.transcript.newest))
+
+
+async def test_a_rating_that_is_forgotten_is_marked_no_more_and_can_be_given_again(
+    runtime: FakeRuntime,
+) -> None:
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await say(pilot, "hello")
+        view = chat.transcript.newest
+        await pilot.press("ctrl+g")
+        await until(lambda: "rated good" in words(view))
+        chat.prompt.put("/Forget rating yes")
+        await pilot.press("enter")
+        await until(lambda: "Forgotten: 1 rating" in notices(pilot.app))
+        await until(lambda: "+ good" in words(view) and not view.query_one(".learned").display)
+        assert runtime.journal.feedback() == []
+        await pilot.press("ctrl+g")
+        await until(lambda: "rated good" in words(view))
+        assert [one.value for one in runtime.journal.feedback()] == [1]
+
+
+async def test_a_rating_of_a_reply_that_has_left_the_screen_is_kept_without_a_word(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, rate = threading.Event(), runtime.rate
+
+    def slow(*given: Any) -> Feedback:
+        go_on.wait(60)
+        return rate(*given)
+
+    monkeypatch.setattr(runtime, "rate", slow)
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await say(pilot, "hello")
+        view = chat.transcript.newest
+        await pilot.press("ctrl+g")
+        await until(lambda: beside(pilot))
+        await pilot.press("ctrl+n")
+        await until(lambda: chat.query("#welcome"))
+        go_on.set()
+        await until(lambda: view.rating is not None and not beside(pilot))
+        await pilot.pause()  # what went wrong would be said now
+        assert notices(pilot.app) == ""
+        assert view.rating == runtime.journal.effective(view.reply_id)
+
+
+async def test_a_key_asks_the_journal_what_holds_and_not_the_screen(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await say(pilot, "hello")
+        view = chat.transcript.newest
+        await pilot.press("ctrl+g")
+        await until(lambda: "rated good" in words(view))
+        forget_rating(runtime.journal, view.reply_id)  # as `attune forget` does beside the screen
+        await pilot.press("ctrl+g")
+        await until(lambda: [one.value for one in runtime.journal.feedback()] == [1])
+        runtime.rate(view.reply_id, -1)
+        await pilot.press("ctrl+b")
+        await until(lambda: "rated bad" in words(view))
+        assert [one.value for one in runtime.journal.feedback()] == [1, -1]
 
 
 async def test_commands_open_screens_start_afresh_and_quit(runtime: FakeRuntime) -> None:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
 from agent.tui.screens.why import WhyScreen
 from memory.documents.learning import Learned
 from memory.records import Passage
@@ -34,11 +36,14 @@ class SlowDocuments:
         )
 
 
-async def test_progress_stands_on_the_prompt_and_the_result_in_the_chat(runtime: FakeRuntime) -> None:
+@pytest.mark.parametrize("command", ["/learn", "/Learn"])
+async def test_progress_stands_on_the_prompt_and_the_result_in_the_chat(
+    runtime: FakeRuntime, command: str
+) -> None:
     runtime.documents = SlowDocuments()
     async with running(runtime, size=(100, 24)) as pilot:
         chat = pilot.app.chat
-        chat.prompt.put("/learn /x")
+        chat.prompt.put(f"{command} /x")
         await pilot.press("enter")
         await until(lambda: "50% 2 of 4: notes.md" in str(chat.prompt.border_title))
         runtime.documents.go_on.set()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
 from textual.widgets import DataTable
 
 from agent.tui.screens.chat import ChatScreen
 from agent.tui.screens.policy import PolicyScreen
 from agent.tui.screens.why import WhyScreen
 from memory.erase import forget_rating
+from memory.errors import AttuneError
 from memory.records import Recalled
 from tests.agent.tui.fake_runtime import FakeRuntime
 from tests.agent.tui.kept import REPORT, make_adapter
@@ -86,6 +90,31 @@ async def test_a_rejected_wish_is_one_sentence(runtime: FakeRuntime) -> None:
         await shown(pilot, PolicyScreen, "f3")
         await pilot.press("t")
         await until(lambda: any("running already" in note.message for note in pilot.app._notifications))
+
+
+async def test_use_before_there_is_a_version_to_see_is_one_sentence(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, wrong = threading.Event(), AttuneError("The home cannot be read.")
+
+    def slow() -> None:
+        go_on.wait(60)
+        raise wrong
+
+    monkeypatch.setattr(runtime.registry, "list", slow)
+    async with running(runtime) as pilot:
+
+        def told(text: str) -> int:
+            return sum(text in note.message for note in pilot.app._notifications)
+
+        await shown(pilot, PolicyScreen, "f3")
+        await pilot.press("u", "enter")
+        await until(lambda: told("No version is on the screen yet") == 1)
+        go_on.set()
+        await until(lambda: told("home cannot be read"))
+        await pilot.press("u")
+        await until(lambda: told("No version is on the screen yet") == 2)
+        await shown(pilot, ChatScreen, "q")
 
 
 # --- why ----------------------------------------------------------------------------------------

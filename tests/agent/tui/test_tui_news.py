@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 
 import pytest
 
@@ -28,7 +30,10 @@ async def test_tools_and_notices_are_lines_and_come_back_from_the_journal(runtim
         assert chat.transcript.newest.text == "84."
 
 
-async def test_permission_is_asked_and_given_or_refused(runtime: FakeRuntime) -> None:
+async def test_permission_is_asked_and_given_or_refused(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.tui.app.CALM_SECONDS", 0.0)
     async with running(runtime) as pilot:
         for key, expected in (("y", True), ("escape", False)):
             asking = asyncio.ensure_future(
@@ -38,6 +43,40 @@ async def test_permission_is_asked_and_given_or_refused(runtime: FakeRuntime) ->
             await until(lambda: "shell" in words(pilot.app.screen))
             await pilot.press(key)
             assert await asking is expected
+
+
+async def test_a_question_waits_until_nobody_types_and_takes_no_typing_at_first(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.tui.app.CALM_SECONDS", 3600.0)
+    async with running(runtime) as pilot:
+        app = pilot.app
+        app.touched = time.monotonic()
+        asking = asyncio.ensure_future(asyncio.to_thread(runtime.ask_permission, "shell", {}))
+        await pilot.press(*"many ")
+        await until(lambda: app.chat.prompt.text == "many ")
+        assert app.screen is app.chat
+        app.touched -= 3600.0  # the person stops to think
+        question = await until(lambda: app.screen if isinstance(app.screen, Confirm) else None)
+        await until(lambda: question.query("#no") and question.shown < math.inf)
+        await pilot.press(*"yes", "enter", "left", "enter", "n", "f1")
+        await pilot.pause()
+        assert app.screen is question
+        question.shown -= 3600.0  # and has read it
+        await pilot.press("y")
+        assert await asking is True
+
+
+async def test_a_question_can_be_refused_at_once(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.tui.app.CALM_SECONDS", 3600.0)
+    async with running(runtime) as pilot:
+        pilot.app.touched -= 3600.0
+        asking = asyncio.ensure_future(asyncio.to_thread(runtime.ask_permission, "shell", {}))
+        await until(lambda: isinstance(pilot.app.screen, Confirm) and pilot.app.screen.query("#no"))
+        await pilot.press("escape")
+        assert await asking is False
 
 
 async def test_confirm_moves_between_its_buttons(runtime: FakeRuntime) -> None:

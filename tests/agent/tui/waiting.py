@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from textual.app import App
 from textual.css.query import NoMatches
 from textual.pilot import Pilot
 from textual.widget import Widget
@@ -73,8 +74,18 @@ def words(widget: Widget) -> str:
     return "\n".join(str(part.render()) for part in parts)
 
 
+def picture(app: App[Any]) -> str:
+    """What stands on the terminal, row by row."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
 def notices(app: AttuneApp) -> str:
     return "\n".join(str(line.render()) for line in app.chat.transcript.query(NoticeLine))
+
+
+def beside(pilot: Pilot[None]) -> bool:
+    """Whether something that was asked of a message is still being done."""
+    return any(one.group == "feedback" and not one.is_finished for one in pilot.app.workers)
 
 
 async def shown(pilot: Pilot[None], screen: type, *press: str) -> None:
