@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,6 +104,36 @@ def test_an_impossible_temperature(attune: Attune) -> None:
 
 def test_chat_without_a_terminal(attune: Attune) -> None:
     assert "needs a terminal" in sentence(attune())
+
+
+@pytest.mark.parametrize(
+    ("line", "out", "err"),
+    [
+        ("rate --stdin --json <&-", "", ""),
+        ("rate --stdin <&-", "0 replies rated.", ""),
+        ("<&-", "", "needs a terminal"),
+        (">&-", "", "needs a terminal"),
+        ("2>&-", "", ""),
+        ("rate foreign up 2>&-", "", ""),
+        ("rate foreign up <&- >&-", "", "No reply 'foreign'"),
+        ("forget --everything <&-", "", "--yes"),
+        ("memory list --json 2>&- <&-", '{"memories": []}', ""),
+        ("memory list --json <&- >&- 2>&-", "", ""),
+    ],
+)
+def test_a_stream_that_is_closed(tmp_path: Path, line: str, out: str, err: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m agent.cli {line}', sys.executable],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "ATTUNE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == out
+    assert err in done.stderr
+    assert done.stderr.count("\n") == bool(err)
+    refused = err or "foreign" in line or line.startswith("2")
+    assert done.returncode == bool(refused)
 
 
 def test_the_log_takes_what_the_screen_does_not(attune: Attune, tmp_path: Path) -> None:
