@@ -6,6 +6,8 @@ Flags win over the environment, the environment over the file, the file over the
 from __future__ import annotations
 
 import difflib
+import logging
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +20,7 @@ from memory.errors import AttuneError
 from policies.policy import SamplingParams
 
 TOOLS = ("clock", "calculator", "remember", "recall")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class ConfigError(AttuneError):
@@ -79,8 +82,20 @@ def defaults(**changes: Any) -> Settings:
     return Settings(**{**known, **changes})
 
 
+def log_level() -> int:
+    """What ATTUNE_LOG asks for; without it INFO. No setting of a home: what opens one is logged as well."""
+    said = os.environ.get("ATTUNE_LOG", "").strip()
+    if said and said.upper() not in LEVELS:
+        raise ConfigError(
+            f"The environment sets ATTUNE_LOG to {said[:40]!r}, which is none of {', '.join(LEVELS)}; "
+            "correct it or remove it."
+        )
+    return logging.getLevelNamesMapping()[said.upper() or "INFO"]
+
+
 def load_settings(home: Path, **flags: Any) -> Settings:
     """Settings of `home`; `flags` that are not None win. A broken file is one sentence (ConfigError)."""
+    log_level()  # said before anything is opened, and by doctor
     path = config_file(home)
     written = _read(path)
     given = {name: value for name, value in flags.items() if value is not None}

@@ -55,6 +55,15 @@ def test_a_setting_in_the_environment_that_cannot_be(attune: Attune, monkeypatch
     assert "ATTUNE_TOP_P" in sentence(attune("ask", "Hello."))
 
 
+def test_a_log_level_that_there_is_none_of(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTUNE_LOG", "loud")
+    assert "ATTUNE_LOG to 'loud', which is none of DEBUG, INFO" in sentence(attune("memory", "list"))
+    assert "ATTUNE_LOG" in attune("doctor").out
+    for level in ("", "debug", "WARNING"):
+        monkeypatch.setenv("ATTUNE_LOG", level)
+        assert attune("memory", "list").code == 0
+
+
 def test_a_home_that_cannot_be_written(attune: Attune, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     assert str(tmp_path / "file") in sentence(
