@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.config import ConfigError, load_settings
 from memory.database import open_home
 from memory.journal import Journal
 from tests.agent.command_line import Attune, sentence
@@ -40,6 +41,7 @@ def test_markup_and_control_characters_do_no_harm(attune: Attune, text: str) -> 
         ("top_p = 'warm'", "top_p to 'warm'"),
         ("temprature = 0.5", "did you mean 'temperature'?"),
         ("model = [", "not valid TOML"),
+        ('tools_allowed = ["clock", "shell"]', "there is no tool 'shell', the tools are clock, calculator,"),
         (b"\xff\xfe\x00", "not valid TOML"),
     ],
 )
@@ -53,6 +55,30 @@ def test_a_broken_config(attune: Attune, tmp_path: Path, written: str | bytes, e
 def test_a_setting_in_the_environment_that_cannot_be(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTUNE_TOP_P", "7")
     assert "ATTUNE_TOP_P" in sentence(attune("ask", "Hello."))
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        ("clock,calculator", ("clock", "calculator")),
+        (" recall , ", ("recall",)),
+        ('["clock"]', ("clock",)),
+        ("[]", ()),
+        ("", ()),
+        ("shell", "ATTUNE_TOOLS_ALLOWED to 'shell': there is no tool 'shell'"),
+        ("[clock", "ATTUNE_TOOLS_ALLOWED to '[clock'"),
+        ("[1]", "ATTUNE_TOOLS_ALLOWED.0 to 1"),
+    ],
+)
+def test_tools_named_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch, said: str, allowed: tuple[str, ...] | str
+) -> None:
+    monkeypatch.setenv("ATTUNE_TOOLS_ALLOWED", said)
+    if isinstance(allowed, str):
+        with pytest.raises(ConfigError, match=re.escape(allowed)):
+            load_settings(home)
+    else:
+        assert load_settings(home).tools_allowed == allowed
 
 
 def test_a_log_level_that_there_is_none_of(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> None:
