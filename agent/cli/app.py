@@ -46,7 +46,8 @@ def chat(context: typer.Context, home: Home = None, model: Model = None) -> None
 
 
 def _chat(state: State) -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # Textual draws on stderr: with that one elsewhere nobody would see the screen.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise AttuneError("The chat screen needs a terminal; use `attune ask TEXT` in scripts.")
     with state.runtime(in_process=False) as runtime:
         from agent.tui.app import AttuneApp

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -169,6 +170,28 @@ def test_a_stream_that_is_closed(tmp_path: Path, line: str, out: str, err: str) 
     assert done.stderr.count("\n") == bool(err)
     refused = err or "foreign" in line or line.startswith("2")
     assert done.returncode == bool(refused)
+
+
+@pytest.mark.parametrize("stderr", ["&-", "$ATTUNE_HOME.err"])
+def test_chat_that_could_not_draw(tmp_path: Path, stderr: str) -> None:
+    """The screen is drawn on stderr, whatever stdin and stdout are."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$0" -m agent.cli 2>{stderr}', sys.executable],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "TERM": "xterm-256color", "ATTUNE_HOME": str(tmp_path / "home")},
+            stdin=theirs,
+            stdout=theirs,
+            timeout=60,
+        )
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert done.returncode == 1
+    assert not (tmp_path / "home").exists()
+    if stderr != "&-":
+        assert "needs a terminal" in (tmp_path / "home.err").read_text()
 
 
 def test_the_log_takes_what_the_screen_does_not(attune: Attune, tmp_path: Path) -> None:
