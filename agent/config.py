@@ -6,18 +6,22 @@ Flags win over the environment, the environment over the file, the file over the
 from __future__ import annotations
 
 import difflib
+import json
+import logging
+import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent.paths import config_file
 from memory.errors import AttuneError
 from policies.policy import SamplingParams
 
 TOOLS = ("clock", "calculator", "remember", "recall")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class ConfigError(AttuneError):
@@ -50,7 +54,10 @@ class Settings(BaseSettings):
     updates: bool = Field(default=True, description="train by itself when idle")
     update_after: int = Field(default=8, ge=1, description="new signals that start an update")
     idle_seconds: float = Field(default=20.0, ge=0.0)
-    tools_allowed: tuple[str, ...] = Field(default=TOOLS, description="tools that run without asking")
+    # NoDecode: names between commas are read too, where the environment would have to hold JSON
+    tools_allowed: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=TOOLS, description="tools that run without asking"
+    )
     blind: Literal["off", "rare", "often"] = Field(
         default="rare", description="how often two replies without labels are shown to choose between"
     )
@@ -58,6 +65,23 @@ class Settings(BaseSettings):
     best_of: int = Field(
         default=1, ge=1, le=8, description="replies drawn for each one shown; the reward model picks it"
     )
+
+    @field_validator("tools_allowed", mode="before")
+    @classmethod
+    def _names(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        if given.lstrip().startswith("["):
+            return json.loads(given)
+        return tuple(name.strip() for name in given.split(",") if name.strip())
+
+    @field_validator("tools_allowed")
+    @classmethod
+    def _there_are_such_tools(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in TOOLS:
+                raise ValueError(f"there is no tool {name[:40]!r}, the tools are {', '.join(TOOLS)}")
+        return names
 
     def sampling(self, **changes: Any) -> SamplingParams:
         """The sampling of these settings; keyword arguments that are not None replace parts of it."""
@@ -79,8 +103,20 @@ def defaults(**changes: Any) -> Settings:
     return Settings(**{**known, **changes})
 
 
+def log_level() -> int:
+    """What ATTUNE_LOG asks for; without it INFO. No setting of a home: what opens one is logged as well."""
+    said = os.environ.get("ATTUNE_LOG", "").strip()
+    if said and said.upper() not in LEVELS:
+        raise ConfigError(
+            f"The environment sets ATTUNE_LOG to {said[:40]!r}, which is none of {', '.join(LEVELS)}; "
+            "correct it or remove it."
+        )
+    return logging.getLevelNamesMapping()[said.upper() or "INFO"]
+
+
 def load_settings(home: Path, **flags: Any) -> Settings:
     """Settings of `home`; `flags` that are not None win. A broken file is one sentence (ConfigError)."""
+    log_level()  # said before anything is opened, and by doctor
     path = config_file(home)
     written = _read(path)
     given = {name: value for name, value in flags.items() if value is not None}
@@ -118,5 +154,6 @@ def _sentence(broken: Exception, prefix: str = "") -> str:
         name = prefix + ".".join(str(part) for part in first["loc"])
         if prefix:
             name = name.upper()
-        return f"{name} to {first['input']!r}: {first['msg']}; correct it or remove it."
+        why = first["msg"].removeprefix("Value error, ")
+        return f"{name} to {first['input']!r}: {why}; correct it or remove it."
     return f"a value that cannot be read ({broken}); correct it or remove it."

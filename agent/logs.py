@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import os
 from pathlib import Path
 
+from agent.config import log_level
 from agent.paths import log_file
 
 SIZE = 1_000_000
@@ -18,7 +18,7 @@ def start_log(home: Path) -> None:
     logger = logging.getLogger("attune")
     stop_log()
     logger.propagate = False
-    logger.setLevel(os.environ.get("ATTUNE_LOG", "INFO").upper())
+    logger.setLevel(log_level())
     path = log_file(home)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from typing import Any
 from memory import oblivion, withheld
 from memory.database import Database, writing
 from memory.errors import AttuneError, DatabaseError, NotFound
+from memory.files import locked
 from memory.journal import Journal
 from memory.recall import Recall
 from memory.records import FORGOTTEN, Memory
@@ -32,6 +33,13 @@ from memory.text import quoted
 # Only what Attune writes: a home may be any folder that the person named.
 STATE_FILES = ("attune.db*", "config.toml")
 STATE_FOLDERS = ("index", "adapters", "backups", "logs", "training", "imports")
+# By any of these a folder is a home, also when the database itself is gone: the next start would restore it
+# from a backup. Names that only Attune gives; a folder `logs` or `backups` alone may be anybody's.
+SIGNS = (
+    "attune.db*", "backups/attune-*.db", "backups/damaged-*", "backups/restored-*", "backups/restoring-*",
+    "logs/attune.log*",
+)  # fmt: skip
+OPEN = "Attune is open in this home; close it, then erase."
 LOCK = "update.lock"
 
 
@@ -149,7 +157,7 @@ def everything(home: Path) -> list[Path]:
     Raises AttuneError while an update writes to the home, or when a file cannot be deleted.
     """
     home = Path(home).expanduser()
-    if not (home / "attune.db").is_file():
+    if not any(True for sign in SIGNS for _ in home.glob(sign)):
         raise NotFound(f"{quoted(str(home))} is not a home of Attune; nothing was deleted.")
     _alone(home)
     deleted: list[Path] = []
@@ -178,6 +186,12 @@ def everything(home: Path) -> list[Path]:
 
 def _alone(home: Path) -> None:
     """Raises AttuneError while another process has the database open: it would go on writing."""
+    if not (home / "attune.db").is_file():  # and asking SQLite would make it
+        try:
+            with locked(home, alone=True, seconds=0.5):
+                return
+        except TimeoutError as error:
+            raise AttuneError(OPEN) from error
     try:
         connection = sqlite3.connect(home / "attune.db", timeout=0.5, isolation_level=None)
         try:
@@ -187,7 +201,7 @@ def _alone(home: Path) -> None:
             connection.close()
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise AttuneError("Attune is open in this home; close it, then erase.") from error
+            raise AttuneError(OPEN) from error
     except sqlite3.DatabaseError:
         pass  # a damaged file is deleted as well
 

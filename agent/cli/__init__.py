@@ -5,6 +5,7 @@ Starting is quick because nothing heavy is imported before a command needs it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ STOPPED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 1 (one line on stderr), 2 (wrong usage), 130 (Ctrl+C)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_streams()
     try:
         code = _run(arguments)
     except KeyboardInterrupt:
@@ -23,6 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if code == STOPPED:
         _say_stopped(leaving=argv is None)
     return code
+
+
+def _open_streams() -> None:
+    """A stream that the caller closed (`2>&-`) is None, and what is printed to None lands on stdout.
+
+    In the order of their numbers: each takes the free place, which a database would get otherwise.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (as long as we live)
 
 
 def _run(arguments: list[str]) -> int:

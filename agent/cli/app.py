@@ -46,7 +46,8 @@ def chat(context: typer.Context, home: Home = None, model: Model = None) -> None
 
 
 def _chat(state: State) -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # Textual draws on stderr: with that one elsewhere nobody would see the screen.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise AttuneError("The chat screen needs a terminal; use `attune ask TEXT` in scripts.")
     with state.runtime(in_process=False) as runtime:
         from agent.tui.app import AttuneApp
@@ -102,7 +103,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _owner_first(arguments: list[str]) -> list[str]:
-    """`--owner NAME` is an option of the root; wherever it stands in the line it is moved there."""
+    """`--owner NAME` is an option of the root; wherever it stands in the line it is moved there.
+
+    Without a name it is left alone: moved, it would take the name of the command for one.
+    """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved: list[str] = []
     rest: list[str] = []
@@ -111,7 +115,9 @@ def _owner_first(arguments: list[str]) -> list[str]:
         one = arguments[at]
         if one == "--owner" or one.startswith("--owner="):
             taken = 1 if "=" in one else 2
-            moved += arguments[at : min(at + taken, end)]
+            if at + taken > end:
+                return [one]  # wrong usage, and the root says so
+            moved += arguments[at : at + taken]
             at += taken
         else:
             rest.append(one)

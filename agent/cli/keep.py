@@ -66,3 +66,9 @@ def import_(
             print_json({"file": str(file), **asdict(done)})
         else:
             print(done.text())
+        if done.broken:
+            lines = "1 line was" if len(done.broken) == 1 else f"{len(done.broken)} lines were"
+            raise AttuneError(
+                f"{lines} left out of {file}, and the rest is here; correct what is named above and import "
+                "it again (nothing is added twice)."
+            )

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from agent.cli.options import Home, Json, ProgressLine, interruptible, opened, print_json
+from memory.errors import AttuneError
 
 
 def learn(
@@ -56,4 +57,6 @@ def learn(
         if report.cancelled:
             raise KeyboardInterrupt
         if report.skipped and not (report.added or report.replaced or report.unchanged):
-            raise typer.Exit(1)
+            path, reason = report.skipped[0]
+            more = f" ({len(report.skipped) - 1} more were skipped likewise)" if report.skipped[1:] else ""
+            raise AttuneError(f"Nothing was learned; {path}: {reason}{more}.")

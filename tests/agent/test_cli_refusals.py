@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from agent.config import ConfigError, load_settings
 from memory.database import open_home
 from memory.journal import Journal
 from tests.agent.command_line import Attune, sentence
@@ -37,6 +42,7 @@ def test_markup_and_control_characters_do_no_harm(attune: Attune, text: str) -> 
         ("top_p = 'warm'", "top_p to 'warm'"),
         ("temprature = 0.5", "did you mean 'temperature'?"),
         ("model = [", "not valid TOML"),
+        ('tools_allowed = ["clock", "shell"]', "there is no tool 'shell', the tools are clock, calculator,"),
         (b"\xff\xfe\x00", "not valid TOML"),
     ],
 )
@@ -50,6 +56,39 @@ def test_a_broken_config(attune: Attune, tmp_path: Path, written: str | bytes, e
 def test_a_setting_in_the_environment_that_cannot_be(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTUNE_TOP_P", "7")
     assert "ATTUNE_TOP_P" in sentence(attune("ask", "Hello."))
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        ("clock,calculator", ("clock", "calculator")),
+        (" recall , ", ("recall",)),
+        ('["clock"]', ("clock",)),
+        ("[]", ()),
+        ("", ()),
+        ("shell", "ATTUNE_TOOLS_ALLOWED to 'shell': there is no tool 'shell'"),
+        ("[clock", "ATTUNE_TOOLS_ALLOWED to '[clock'"),
+        ("[1]", "ATTUNE_TOOLS_ALLOWED.0 to 1"),
+    ],
+)
+def test_tools_named_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch, said: str, allowed: tuple[str, ...] | str
+) -> None:
+    monkeypatch.setenv("ATTUNE_TOOLS_ALLOWED", said)
+    if isinstance(allowed, str):
+        with pytest.raises(ConfigError, match=re.escape(allowed)):
+            load_settings(home)
+    else:
+        assert load_settings(home).tools_allowed == allowed
+
+
+def test_a_log_level_that_there_is_none_of(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTUNE_LOG", "loud")
+    assert "ATTUNE_LOG to 'loud', which is none of DEBUG, INFO" in sentence(attune("memory", "list"))
+    assert "ATTUNE_LOG" in attune("doctor").out
+    for level in ("", "debug", "WARNING"):
+        monkeypatch.setenv("ATTUNE_LOG", level)
+        assert attune("memory", "list").code == 0
 
 
 def test_a_home_that_cannot_be_written(attune: Attune, tmp_path: Path) -> None:
@@ -101,6 +140,58 @@ def test_an_impossible_temperature(attune: Attune) -> None:
 
 def test_chat_without_a_terminal(attune: Attune) -> None:
     assert "needs a terminal" in sentence(attune())
+
+
+@pytest.mark.parametrize(
+    ("line", "out", "err"),
+    [
+        ("rate --stdin --json <&-", "", ""),
+        ("rate --stdin <&-", "0 replies rated.", ""),
+        ("<&-", "", "needs a terminal"),
+        (">&-", "", "needs a terminal"),
+        ("2>&-", "", ""),
+        ("rate foreign up 2>&-", "", ""),
+        ("rate foreign up <&- >&-", "", "No reply 'foreign'"),
+        ("forget --everything <&-", "", "--yes"),
+        ("memory list --json 2>&- <&-", '{"memories": []}', ""),
+        ("memory list --json <&- >&- 2>&-", "", ""),
+    ],
+)
+def test_a_stream_that_is_closed(tmp_path: Path, line: str, out: str, err: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m agent.cli {line}', sys.executable],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "ATTUNE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == out
+    assert err in done.stderr
+    assert done.stderr.count("\n") == bool(err)
+    refused = err or "foreign" in line or line.startswith("2")
+    assert done.returncode == bool(refused)
+
+
+@pytest.mark.parametrize("stderr", ["&-", "$ATTUNE_HOME.err"])
+def test_chat_that_could_not_draw(tmp_path: Path, stderr: str) -> None:
+    """The screen is drawn on stderr, whatever stdin and stdout are."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$0" -m agent.cli 2>{stderr}', sys.executable],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "TERM": "xterm-256color", "ATTUNE_HOME": str(tmp_path / "home")},
+            stdin=theirs,
+            stdout=theirs,
+            timeout=60,
+        )
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert done.returncode == 1
+    assert not (tmp_path / "home").exists()
+    if stderr != "&-":
+        assert "needs a terminal" in (tmp_path / "home.err").read_text()
 
 
 def test_the_log_takes_what_the_screen_does_not(attune: Attune, tmp_path: Path) -> None:

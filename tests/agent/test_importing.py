@@ -19,6 +19,7 @@ from memory.database import open_home
 from memory.facts import Facts
 from memory.journal import Journal
 from memory.withheld import withheld
+from tests.agent.command_line import Attune
 from tests.agent.scripted import ScriptedPolicy, call, scripted_runtime
 
 Make = Callable[..., Runtime]
@@ -282,3 +283,18 @@ def test_markdown_says_until_when_a_memory_held(lived: Runtime, tmp_path: Path) 
     assert "superseded, until 2023-0" in text
     assert "- I may like tea. (inferred;" in text
     assert "- Be brief with me. (pinned)" in text
+
+
+def test_the_command_says_that_lines_were_left_out(attune: Attune, tmp_path: Path) -> None:
+    attune("memory", "add", "My dog is called Fitzo.")
+    file = tmp_path / "all.jsonl"
+    attune("export", str(file))
+    assert attune("import", str(file)).code == 0
+    file.write_text(file.read_text() + '{"type": "memory"}\nnonsense\n')
+    done = attune("import", str(file), "--json", "--home", str(tmp_path / "other"))
+    assert (done.json["added"], len(done.json["broken"])) == ({"memory": 1}, 2)
+    assert done.code == 1
+    *named, told = done.err.splitlines()
+    assert [line.partition(":")[0] for line in named] == ["left out line 3", "left out line 2"]
+    assert told.startswith("attune: 2 lines were left out")
+    assert "import it again" in told

@@ -219,8 +219,11 @@ def test_the_command_line_learns_lists_asks_and_forgets(attune: Attune, notes: P
 
 def test_a_file_alone_that_cannot_be_read_is_an_error(attune: Attune, notes: Path) -> None:
     result = attune("learn", str(notes / "broken.pdf"))
-    assert result.code == 1
-    assert "broken" in result.out
+    assert "Skipped" in result.out
+    assert "Nothing was learned; " in result.sentence
+    assert "broken.pdf: " in result.sentence
+    as_json = attune("learn", str(notes / "broken.pdf"), "--json")
+    assert (len(as_json.json["skipped"]), as_json.sentence) == (1, result.sentence)
     assert attune("learn").code == 2
     assert attune("learn", str(notes), "--list").code == 2
     assert "check its name" in attune("learn", str(notes / "missing")).sentence

@@ -1,6 +1,7 @@
 """The bundled embedder on ONNX Runtime, beside sentence-transformers with the same weights."""
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -87,6 +88,20 @@ def test_it_loads_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_embedding_leaves_nothing_outside_of_the_home(tmp_path: Path) -> None:
+    """The runtime would put an id of the device, and what it means to send, in ~/.cache."""
+    ours = {one: value for one, value in os.environ.items() if "TELEMETRY" not in one and "XDG" not in one}
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli", "memory", "add", "My dog is called Fitzo."],
+        cwd=ROOT,
+        env={**ours, "HOME": str(tmp_path / "person"), "ATTUNE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["home"]
 
 
 def test_without_its_runtime_the_library_embeds_the_same(

@@ -1,16 +1,19 @@
 import fcntl
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from memory import erase
+from memory.backups import Backups
 from memory.database import Database, open_home
 from memory.errors import AttuneError, NotFound
 from memory.facts import Facts
 from memory.journal import Journal
 from memory.recall import Recall
 from memory.records import Recalled
+from memory.restore import open_safely
 from memory.vector_index import VectorIndex
 from tests.memory.forgettable import told
 from tests.support import HashEmbedder, generation
@@ -127,6 +130,36 @@ def test_everything_goes_but_what_is_not_ours(db: Database, home: Path) -> None:
     again = open_home(home)
     assert Journal(again).conversations() == []
     again.close()
+
+
+@pytest.mark.parametrize("left", ["attune.db", "backups", "logs/attune.log", "attune.db-wal"])
+def test_a_home_without_its_database_is_erased_too(db: Database, home: Path, left: str) -> None:
+    Journal(db).start_conversation("Secret.")
+    Backups(home).make(db)
+    db.close()
+    for name in ("logs/attune.log", "attune.db-wal"):
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text("x")
+    for one in [*home.iterdir()]:
+        if one.name == left.partition("/")[0]:
+            continue
+        if one.is_dir():
+            shutil.rmtree(one)
+        else:
+            one.unlink()
+    assert erase.everything(home) == [home / left.partition("/")[0]]
+    assert list(home.iterdir()) == []
+    again, said = open_safely(home)
+    assert (said, Journal(again).conversations()) == ([], [])
+    again.close()
+
+
+def test_a_home_that_is_open_is_not_erased_though_its_database_is_gone(db: Database, home: Path) -> None:
+    Backups(home).make(db)
+    (home / "attune.db").unlink()
+    with pytest.raises(AttuneError, match="open in this home"):
+        erase.everything(home)
+    assert Backups(home).all()
 
 
 def test_a_folder_that_is_no_home_is_not_touched(tmp_path: Path) -> None:
