@@ -25,7 +25,7 @@ from memory.errors import AttuneError
 from memory.journal import generation_body
 from memory.mending import UNKNOWN
 from memory.records import Conversation, Feedback, Memory, Message
-from memory.text import all_as_written, as_written, message_text, one_line
+from memory.text import all_as_written, as_written, finite, message_text, one_line
 from memory.validity import fold
 
 SHOWN = 20  # broken lines that are named one by one
@@ -102,7 +102,7 @@ def _entries(path: Path, done: Imported) -> Iterator[tuple[int, dict[str, Any]]]
                 if not raw.strip():
                     continue
                 try:
-                    entry = json.loads(raw, parse_float=_finite, parse_constant=_finite)
+                    entry = _read(raw)
                     if not isinstance(entry, dict):
                         raise ValueError("it is no object")
                     kind = entry.setdefault("type", "message")  # older exports held messages only
@@ -285,6 +285,21 @@ def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> 
 
 def _there(connection: sqlite3.Connection, table: str, value: str, key: str = "id") -> bool:
     return connection.execute(f"SELECT 1 FROM {table} WHERE {key} = ?", (value,)).fetchone() is not None
+
+
+def _read(raw: bytes) -> Any:
+    """What a line says. In what a model wrote, a number that JSON does not have is taken as text, since homes
+    once held such tool calls; anywhere else it is a ValueError."""
+    try:
+        return json.loads(raw, parse_float=_finite, parse_constant=_finite)
+    except ValueError:
+        entry = json.loads(raw)
+        if not isinstance(entry, dict):
+            raise
+        for holder, name in ((entry, "tool_calls"), (entry.get("generation"), "messages")):
+            if isinstance(holder, dict) and name in holder:
+                holder[name] = finite(holder[name])
+        return json.loads(json.dumps(entry), parse_float=_finite, parse_constant=_finite)
 
 
 def _finite(number: str) -> float:

@@ -263,6 +263,39 @@ def test_half_a_character_in_a_tool_call_stops_neither_turn_nor_export(
     db.close()
 
 
+def test_an_infinite_number_of_an_older_home_stops_nothing_and_travels(
+    make_runtime: Make, tmp_path: Path
+) -> None:
+    runtime = make_runtime(call("calculator", expression="1"), "It is infinite.")
+    *_, done = (one for one in runtime.loop.turn("What is infinity?") if isinstance(one, ReplyDone))
+    runtime.rate(done.message.id, 1)
+    with runtime.db.transaction() as connection:  # as older homes hold it
+        for table, column in (("message", "tool_calls"), ("generation", "body")):
+            connection.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
+                ('{"expression": "1"}', '{"expression": Infinity}'),
+            )
+        connection.execute("DELETE FROM migration WHERE name = 'memory-0013-strict-json'")
+    runtime.close()
+    runtime = make_runtime("Hello.")
+    events = list(runtime.loop.turn("Are you there?"))
+    assert [one.message.content for one in events if isinstance(one, ReplyDone)] == ["Hello."]
+    assert len(runtime.journal.ledger()) == 1
+    path = tmp_path / "all.jsonl"
+    export(runtime.journal, path)
+    older = path.read_text(encoding="utf-8").replace('{"expression": "Infinity"}', '{"expression": Infinity}')
+    assert older.count(": Infinity") == 2  # the call, and the prompt that repeats it
+    path.write_text(older, encoding="utf-8")
+    other = scripted_runtime(tmp_path / "other", ScriptedPolicy("Hello."))
+    assert import_file(other.db, path).broken == []
+    assert len(other.journal.ledger()) == 1
+    events = list(other.loop.turn("Are you there?"))
+    assert [one.message.content for one in events if isinstance(one, ReplyDone)] == ["Hello."]
+    [called] = [one for one in other.journal.replies_of(done.message.conversation_id) if one.tool_calls]
+    assert called.tool_calls[0]["arguments"] == {"expression": "Infinity"}
+    other.close()
+
+
 def test_what_is_no_export_is_a_sentence(tmp_path: Path) -> None:
     db = open_home(tmp_path / "home")
     with pytest.raises(ImportError_, match=r"\.jsonl"):
