@@ -111,6 +111,11 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
         )
 
 
+def without(value: Any, memories: Sequence[Memory]) -> Any:
+    """A text or a JSON value without the words of `memories`, as in a conversation that told them."""
+    return _replaced(value, matcher(phrases(memories), telling(memories)))
+
+
 def _withhold(connection: sqlite3.Connection, messages: set[str], events: set[str]) -> None:
     """No later adapter learns from the replies among `messages`, nor from those that `events` are about."""
     connection.execute(
