@@ -62,7 +62,8 @@ def _store(facts: Facts, text: str, message: Message, origin: Origin) -> Learned
     with facts.db.transaction():
         if facts.db.row("SELECT 1 FROM unlearned WHERE message_id = ?", (message.id,)) is not None:
             return Learned(None, "Something of that message was forgotten, so it is not learned from again.")
-        if (past := facts.ended_like(text)) is not None:
+        # what holds is no correction's to refuse, whatever was corrected before it
+        if facts.known(text) is None and (past := facts.ended_like(text)) is not None:
             corrected = past.ended_at or 0.0
             if origin == "inferred" or message.created_at <= corrected:
                 return Learned(None, "The owner corrected that.")

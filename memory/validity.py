@@ -47,13 +47,21 @@ class Validity:
 
     def ended_like(self, text: str) -> Memory | None:
         """The newest past memory that said the same as `text` and was corrected, if there is one."""
-        row = self.db.row(
-            "SELECT id, ended_at FROM memory WHERE valid_to IS NOT NULL AND claim = ?"
-            " UNION SELECT id, ended_at FROM memory WHERE valid_to IS NOT NULL AND folded = ?"
-            " ORDER BY ended_at DESC LIMIT 1",
-            (read(text).claim, fold(text)),
-        )
-        return None if row is None else self.get(row["id"])
+        said = read(text)
+        for row in self.db.rows(
+            "SELECT id, text, created_at, ended_at FROM memory WHERE valid_to IS NOT NULL AND claim = ?"
+            " UNION SELECT id, text, created_at, ended_at FROM memory WHERE valid_to IS NOT NULL AND folded = ?"
+            " ORDER BY ended_at DESC",
+            (said.claim, fold(text)),
+        ):
+            # "I like tea." and "I no longer like tea." are one claim: the end of one does not correct the other
+            if read(row["text"], row["created_at"]).denies == said.denies:
+                return self.get(row["id"])
+        return None
+
+    def known(self, text: str, kind: str = "fact") -> Memory | None:
+        """What holds and says the same as `text`, if there is one."""
+        return self._known(fold(text), kind, read(text) if kind == "fact" else None)
 
     def supersede(self, old_id: str, new_id: str, at: float | None = None) -> None:
         """`new_id` holds in the place of `old_id` since `at` (Unix seconds; now), which stays as past."""

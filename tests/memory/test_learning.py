@@ -112,6 +112,20 @@ def test_what_was_retracted_stays_away_until_the_owner_says_it_again(facts: Fact
     assert facts.get(one.memory.id).ended == "retracted"
 
 
+def test_a_denial_is_not_refused_for_what_it_ended(facts: Facts, journal: Journal) -> None:
+    for text in ("I like tea.", "I no longer like tea.", "I like tea again."):
+        message = says(journal, text)
+        assert listen(facts, message)[0].new
+        # as the model repeats it while it answers
+        again = learn(facts, text, message)
+        assert (again.why, again.new) == ("Known already.", False)
+        assert texts(facts) == {text}
+    # what the owner denied does not come back because it is the newest that was ended
+    facts.remember("I do not like tea.")
+    assert learn(facts, "The owner likes tea.", says(journal, "Tea?")).why == "The owner corrected that."
+    assert learn(facts, "The owner does not like tea.", says(journal, "Tea?")).memory == facts.all()[0]
+
+
 def test_what_was_recalled_is_not_stored_again(facts: Facts, journal: Journal) -> None:
     memory = facts.remember("My dog is called Fitzo and he is four.")
     asked = says(journal, "Tell me about my dog.")
