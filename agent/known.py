@@ -1,7 +1,7 @@
 """What a turn knows that may be forgotten while its reply is being made.
 
-Whoever forgets clears what is stored by then. The reply that is written down after it must not bring back what
-is gone: it is cleared like those before it, and withheld from training (memory/withheld.py).
+Whoever forgets clears what is stored by then. The reply that is written down after it must not bring back
+what is gone: it is cleared like those before it, and withheld from training (memory/withheld.py).
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class Known:
             replace(
                 generation,
                 messages=tuple(without(messages, words)),
-                prompt_text="",  # as of a prompt that was never rendered: it spells the words, and so do tokens
+                # it spells the words, as tokens do: like a prompt that was never rendered
+                prompt_text="",
                 prompt_ids=(),
                 completion_ids=generation.completion_ids if said == text else (),
                 recalled=tuple(

@@ -223,9 +223,7 @@ class Loop:
     def _rounds(self, turn: Turn) -> Iterator[Event]:
         for round_number in range(MAX_TOOL_ROUNDS + 1):
             if round_number:  # a tool may have shown or stored more
-                turn.known.see(
-                    self.runtime.db, turn.source.conversation_id, turn.recalled, turn.passages
-                )
+                turn.known.see(self.runtime.db, turn.source.conversation_id, turn.recalled, turn.passages)
             fitted = yield from self._layout.fit(turn)
             drawn = None
             if turn.sides is not None and not round_number:

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from agent import prompt
-from agent.events import Event, Notice, RecallDone, ReplyDone, TextDelta, ToolFinished, ToolStarted, TurnStarted
+from agent.events import (
+    Event,
+    Notice,
+    RecallDone,
+    ReplyDone,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnStarted,
+)
 from agent.runtime import Runtime
 from memory.errors import AttuneError
 from tests.agent.scripted import Broken, call
@@ -291,8 +300,8 @@ def test_a_memory_that_is_forgotten_while_a_reply_streams_does_not_come_back_wit
         runtime.rate(one.message.id, 1)
     assert runtime.journal.ledger() == []
     runtime.close()
-    home = tmp_path / "home"
-    assert [one for one in home.rglob("*") if one.is_file() and b"zquirlbat" in one.read_bytes().lower()] == []
+    files = [one for one in (tmp_path / "home").rglob("*") if one.is_file()]
+    assert [one for one in files if b"zquirlbat" in one.read_bytes().lower()] == []
 
 
 def test_a_document_that_is_forgotten_while_a_reply_streams_does_not_come_back_with_it(
