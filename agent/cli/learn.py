@@ -55,5 +55,5 @@ def learn(
             print(report.text())
         if report.cancelled:
             raise KeyboardInterrupt
-        if report.skipped and not (report.added or report.replaced or report.unchanged):
+        if report.skipped and not (report.added or report.replaced or report.unchanged or report.moved):
             raise typer.Exit(1)
