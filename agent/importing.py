@@ -1,4 +1,5 @@
-"""An exported home read back: what it holds is added to this one, and the same file twice adds nothing.
+"""An exported home read back: what it holds is added to this one, and the same file twice adds nothing. Of
+what is here already, what went on since is taken over (catching_up.py).
 
 Ids are kept, so that ratings, provenance and usefulness mean what they meant. A line that cannot be read is
 named and left out; whatever does not need it is still taken: a message whose parent is missing starts a
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent import catching_up
 from agent.checked import generation, record
 from agent.export import amounts
 from memory.database import Database
@@ -200,6 +202,9 @@ def _feedback(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
 
 def _memory(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
     one = record(Memory, entry)
+    if _there(connection, "memory", one.id):
+        catching_up.memory(connection, one)
+        return False
     source = one.source_message_id
     if source is not None and not _there(connection, "message", source):
         source = None
@@ -257,6 +262,7 @@ def _link(connection: sqlite3.Connection, lines: dict[str, list[Line]]) -> None:
             " AND EXISTS (SELECT 1 FROM message WHERE id = :head AND conversation_id = :id)",
             {"head": as_written(entry.get("head_id") or ""), "id": entry["id"]},
         )
+        catching_up.conversation(connection, entry)
     # an older export, or a head whose own line is broken: the newest message
     connection.execute(
         "UPDATE conversation SET head_id = (SELECT id FROM message WHERE conversation_id = conversation.id"

@@ -263,6 +263,40 @@ def test_half_a_character_in_a_tool_call_stops_neither_turn_nor_export(
     db.close()
 
 
+def test_a_newer_export_brings_what_went_on_since(make_runtime: Make, tmp_path: Path) -> None:
+    runtime = make_runtime("Hello.", "More.")
+    facts, journal = runtime.facts, runtime.journal
+    facts.remember("I live in Ghent.")
+    cat, tea = facts.remember("I have a cat."), facts.remember("I like tea.", origin="inferred")
+    *_, first = (one for one in runtime.loop.turn("Hello there.") if isinstance(one, ReplyDone))
+    talk = first.message.conversation_id
+    older, newer = tmp_path / "older.jsonl", tmp_path / "newer.jsonl"
+    export(journal, older)
+    facts.remember("I live in Bruges.")
+    facts.retract(cat.id)
+    facts.confirm(tea.id)
+    *_, last = (one for one in runtime.loop.turn("Go on.", talk) if isinstance(one, ReplyDone))
+    journal.rename(talk, "Renamed")
+    export(journal, newer)
+    db = open_home(tmp_path / "other")
+    there, said = Facts(db), Journal(db)
+    assert import_file(db, older).broken == []
+    for file in (newer, older):  # an older one changes nothing
+        assert import_file(db, file).broken == []
+        assert sorted(there.all(include_past=True), key=lambda one: one.id) == sorted(
+            facts.all(include_past=True), key=lambda one: one.id
+        )
+        assert said.conversation(talk) == journal.conversation(talk)
+    # what the person looks at here stays where it is on another branch
+    other = said.add_user(talk, first.message.id, "Something else.")
+    export(journal, newer)
+    import_file(db, newer)
+    assert said.conversation(talk).head_id == other.id
+    assert last.message.id in {one.id for one in said.messages(talk)}
+    assert db.check() == []
+    db.close()
+
+
 def test_an_infinite_number_of_an_older_home_stops_nothing_and_travels(
     make_runtime: Make, tmp_path: Path
 ) -> None:
