@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agent import prompt
 from agent.events import BlindReplies, BlindStarted, Event, TextDelta
 from agent.turn import Drawn, Turn, read
-from memory import comparisons
+from memory import comparisons, withheld
 from memory.errors import AttuneError
 from memory.records import Adapter, Message
 from policies.policy import Mixes, Policy, Side
@@ -153,12 +153,15 @@ class Blind:
         number = self._turn(turn.source)
         second = active_is_second(turn.source.conversation_id, number)
         ordered = draws[::-1] if second else draws
-        first, last = comparisons.keep(
-            self._runtime.journal,
-            turn.leaf,
-            [(drawn.text, turn.generation(fitted, drawn.generated)) for drawn in ordered],
-            head=int(second),
-        )
+        journal = self._runtime.journal
+        with journal.db.transaction():
+            made = [(drawn.text, turn.generation(fitted, drawn.generated)) for drawn in ordered]
+            cleared = [turn.known.cleared(journal, turn.leaf, *one) for one in made]
+            replies = [found[:2] if found else one for found, one in zip(cleared, made, strict=True)]
+            first, last = comparisons.keep(journal, turn.leaf, replies, head=int(second))
+            for found, reply in zip(cleared, (first, last), strict=True):
+                if found:
+                    withheld.hold_back(journal.db, reply.id)
         active = draws[0].generated
         self._runtime.context_used = len(active.prompt_ids) + len(active.completion_ids)
         return BlindReplies(first, last, self._runtime.context_used)

@@ -1,4 +1,5 @@
-"""An exported home read back: what it holds is added to this one, and the same file twice adds nothing.
+"""An exported home read back: what it holds is added to this one, and the same file twice adds nothing. Of
+what is here already, what went on since is taken over (catching_up.py).
 
 Ids are kept, so that ratings, provenance and usefulness mean what they meant. A line that cannot be read is
 named and left out; whatever does not need it is still taken: a message whose parent is missing starts a
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent import catching_up
 from agent.checked import generation, record
 from agent.export import amounts
 from memory.database import Database
@@ -25,7 +27,7 @@ from memory.errors import AttuneError
 from memory.journal import generation_body
 from memory.mending import UNKNOWN
 from memory.records import Conversation, Feedback, Memory, Message
-from memory.text import all_as_written, as_written, message_text, one_line
+from memory.text import all_as_written, as_written, finite, message_text, one_line
 from memory.validity import fold
 
 SHOWN = 20  # broken lines that are named one by one
@@ -102,7 +104,7 @@ def _entries(path: Path, done: Imported) -> Iterator[tuple[int, dict[str, Any]]]
                 if not raw.strip():
                     continue
                 try:
-                    entry = json.loads(raw, parse_float=_finite, parse_constant=_finite)
+                    entry = _read(raw)
                     if not isinstance(entry, dict):
                         raise ValueError("it is no object")
                     kind = entry.setdefault("type", "message")  # older exports held messages only
@@ -200,6 +202,9 @@ def _feedback(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
 
 def _memory(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
     one = record(Memory, entry)
+    if _there(connection, "memory", one.id):
+        catching_up.memory(connection, one)
+        return False
     source = one.source_message_id
     if source is not None and not _there(connection, "message", source):
         source = None
@@ -257,6 +262,7 @@ def _link(connection: sqlite3.Connection, lines: dict[str, list[Line]]) -> None:
             " AND EXISTS (SELECT 1 FROM message WHERE id = :head AND conversation_id = :id)",
             {"head": as_written(entry.get("head_id") or ""), "id": entry["id"]},
         )
+        catching_up.conversation(connection, entry)
     # an older export, or a head whose own line is broken: the newest message
     connection.execute(
         "UPDATE conversation SET head_id = (SELECT id FROM message WHERE conversation_id = conversation.id"
@@ -285,6 +291,21 @@ def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> 
 
 def _there(connection: sqlite3.Connection, table: str, value: str, key: str = "id") -> bool:
     return connection.execute(f"SELECT 1 FROM {table} WHERE {key} = ?", (value,)).fetchone() is not None
+
+
+def _read(raw: bytes) -> Any:
+    """What a line says. In what a model wrote, a number that JSON does not have is taken as text, since homes
+    once held such tool calls; anywhere else it is a ValueError."""
+    try:
+        return json.loads(raw, parse_float=_finite, parse_constant=_finite)
+    except ValueError:
+        entry = json.loads(raw)
+        if not isinstance(entry, dict):
+            raise
+        for holder, name in ((entry, "tool_calls"), (entry.get("generation"), "messages")):
+            if isinstance(holder, dict) and name in holder:
+                holder[name] = finite(holder[name])
+        return json.loads(json.dumps(entry), parse_float=_finite, parse_constant=_finite)
 
 
 def _finite(number: str) -> float:

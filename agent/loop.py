@@ -27,6 +27,7 @@ from agent.events import (
     TurnFailed,
     TurnStarted,
 )
+from agent.known import Known, show
 from agent.layout import Layout
 from agent.tool_use import use_tool
 from agent.turn import Drawn, Turn, broken, lines_for, tools_for
@@ -84,14 +85,14 @@ class Loop:
 
         It is shown the same memories, but for those that were forgotten since; none with the memory off.
         """
-        journal = self.runtime.journal
+        journal, erasures = self.runtime.journal, self.runtime.db.erasures()
         old = journal.generation(reply_id)
         reply = journal.message(reply_id)
         if reply.parent_id is None:
             raise AttuneError("This reply answers nothing, so it cannot be made again.")
         path = journal.path(reply.parent_id)
         source = next(message for message in reversed(path) if message.role == "user")
-        shown = shown_again(self.runtime, old, source)
+        shown = *shown_again(self.runtime, old, source), erasures
         return self._guarded(self._answer(path[-1], source, cancel, sampling, None, None, shown))
 
     def edit_user(
@@ -161,7 +162,7 @@ class Loop:
         sampling: SamplingParams | None,
         use_memory: bool | None,
         use_card: bool | None,
-        shown: tuple[list[Recalled], list[Passage]] | None = None,
+        shown: tuple[list[Recalled], list[Passage], int] | None = None,
         back_to: tuple[str | None] | None = None,
         blind: bool | None = False,
         heard: bool = False,
@@ -180,11 +181,13 @@ class Loop:
             for text in runtime.take_notices():
                 yield Notice(text)
             if shown is not None:
-                recalled, passages = shown
+                recalled, passages, erasures = shown
+                known = Known(erasures)
+                known.see(runtime.db, source.conversation_id, recalled, passages)
             else:
                 recalled = self._recalled(policy, source.content, new) if with_memory else []
                 passages = passages_for(runtime, policy, source.content, recalled) if with_memory else []
-                runtime.journal.set_sent(source.id, prompt.with_memories(source.content, recalled, passages))
+                known, recalled, passages = show(runtime.journal, source, recalled, passages)
             yield RecallDone(tuple(recalled), tuple(passages))
             yield from noting.questions(runtime, recalled)
             sides = self._blind.sides(policy, source, blind)
@@ -199,6 +202,7 @@ class Loop:
                 trial=trial,
                 source=source,
                 use_memory=with_memory,
+                known=known,
                 tools=tools_for(policy),
                 recalled=recalled,
                 passages=passages,
@@ -214,6 +218,8 @@ class Loop:
 
     def _rounds(self, turn: Turn) -> Iterator[Event]:
         for round_number in range(MAX_TOOL_ROUNDS + 1):
+            if round_number:  # a tool may have shown or stored more
+                turn.known.see(self.runtime.db, turn.source.conversation_id, turn.recalled, turn.passages)
             fitted = yield from self._layout.fit(turn)
             drawn = None
             if turn.sides is not None and not round_number:
@@ -240,7 +246,8 @@ class Loop:
                         "The model meant to use a tool, and how cannot be read; ask again, or have the reply "
                         "made once more."
                     )
-                self.runtime.context_used = len(generation.prompt_ids) + len(generation.completion_ids)
+                made = drawn.generated
+                self.runtime.context_used = len(made.prompt_ids) + len(made.completion_ids)
                 yield ReplyDone(reply, generation, self.runtime.context_used)
                 self._layout.prepare_next(turn, fitted, reply, drawn.generated)
                 yield from extraction.after_turn(self.runtime, turn)
@@ -289,8 +296,6 @@ class Loop:
         """Write the reply and how it came about; durable on return."""
         assert turn.leaf is not None
         generation = turn.generation(fitted, generated)
-        reply = self.runtime.journal.add_reply(
-            turn.leaf.conversation_id, turn.leaf.id, text, generation, tool_calls=calls
-        )
+        reply, generation = turn.known.add_reply(self.runtime.journal, turn.leaf, text, generation, calls)
         turn.leaf = reply
         return reply, replace(generation, reply_id=reply.id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent import prompt
+from agent.known import Known
 from agent.tools import TOOLS
 from memory.card_texts import CARD_TEXTS
 from memory.preferences import PreferenceCard
@@ -27,6 +28,7 @@ class Turn:
     card_lines: tuple[str, ...]
     source: Message
     use_memory: bool
+    known: Known
     tools: tuple[dict[str, Any], ...]
     recalled: list[Recalled] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)

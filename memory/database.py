@@ -22,6 +22,7 @@ from memory.errors import AttuneError, BusyHome, DatabaseError, NewerHome, ReadO
 from memory.files import lock_folder
 from memory.schema import MIGRATIONS, Migration
 from memory.sentences import sentence, translated, writing
+from memory.strict_json import mended
 from memory.swap import finish_swap
 
 __all__ = ["Database", "hold", "open_home", "writing"]
@@ -76,6 +77,7 @@ class Database:
         made = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             made.row_factory = sqlite3.Row
+            made.create_function("strict_json", 1, mended, deterministic=True)  # of a migration
             for pragma in (
                 f"busy_timeout = {int(BUSY_SECONDS * 1000)}",
                 "journal_mode = WAL",

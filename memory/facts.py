@@ -16,7 +16,7 @@ from memory.errors import NotFound
 from memory.records import Memory, Origin, Place
 from memory.relations import read
 from memory.text import as_written, one_line, quoted
-from memory.validity import COLUMNS, Validity, fold, read_memory
+from memory.validity import COLUMNS, Validity, fold, read_memory, refines_memory
 
 WORD = re.compile(r"\w+")
 
@@ -37,7 +37,8 @@ class Facts(Validity):
         beside: bool = False,
         place: Place | None = None,
     ) -> Memory:
-        """Save `text` on one line; what says the same (see relations.py) is saved once.
+        """Save `text` on one line; what says the same (see relations.py) is saved once, but for what corrects
+        it all the same (refining.py): a password in another case, a date since when it holds.
 
         A fact takes the place of those that it contradicts, unless it is to stand `beside` them; they stay
         as past. A turn of a conversation has its `place` there, and the same words at another place are
@@ -48,12 +49,16 @@ class Facts(Validity):
         said = read(line, now) if kind == "fact" else None
         folded = fold(line, place)
         with self.db.transaction() as connection:
-            if (known := self._known(folded, kind, said)) is not None:
+            known = self._known(folded, kind, said)
+            if known is not None and (said is None or beside or not refines_memory(line, said, known)):
                 if origin == "said" and known.origin == "inferred":
                     return self.confirm(known.id)
                 return known
             if source_message_id is not None and not self._has_message(source_message_id):
                 raise NotFound(f"No message {quoted(source_message_id)} in this home to remember from.")
+            if known is not None:
+                # first, as the same fact is alive once; the new one is a better version of it, as an edit is
+                self._end(known.id, "edited")
             since = said.since if said and said.since and not said.past else None
             where = (place.thread, place.position, place.at, place.by) if place else (None,) * 4
             id_ = uuid.uuid4().hex
@@ -66,6 +71,8 @@ class Facts(Validity):
                     said.claim if said else None, said.slot if said else None, *where,
                 ),
             )  # fmt: skip
+            if known is not None:
+                connection.execute("UPDATE memory SET superseded_by = ? WHERE id = ?", (id_, known.id))
             for old in self.contradicted(said, but=id_) if said and not beside else ():
                 at = (said.until if said.past else said.since) if said else None
                 self._end(old.id, "superseded", at)

@@ -6,7 +6,6 @@ never a reply that cannot be explained or trained on, nor a generation without i
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 import uuid
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from memory import strict_json
 from memory.database import Database
 from memory.errors import NotFound
 from memory.ledger import Ledger, read_message
@@ -236,7 +236,11 @@ class Journal(Ledger):
             known = self.conversation(conversation_id)
             if parent_id is not None:
                 self._belongs(conversation_id, parent_id)
-            columns = {**asdict(made), "tool_calls": json.dumps(made.tool_calls), "complete": int(complete)}
+            columns = {
+                **asdict(made),
+                "tool_calls": strict_json.dumps(made.tool_calls),
+                "complete": int(complete),
+            }
             connection.execute(
                 f"INSERT INTO message ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
                 tuple(columns.values()),
@@ -254,11 +258,11 @@ def generation_body(generation: Generation) -> str:
     fields = asdict(generation)
     for column in ("reply_id", "base", "adapter"):
         del fields[column]
-    return json.dumps(fields)
+    return strict_json.dumps(fields)
 
 
 def read_generation(row: sqlite3.Row) -> Generation:
-    fields: dict[str, Any] = json.loads(row["body"])
+    fields: dict[str, Any] = strict_json.loads(row["body"])
     recalled = tuple(Recalled(**entry) for entry in fields.pop("recalled"))
     passages = tuple(Passage(**{**entry, "ids": tuple(entry["ids"])}) for entry in fields.pop("passages", ()))
     fields["trial"] = tried(fields.get("trial"))

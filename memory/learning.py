@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from memory.facts import Facts
 from memory.records import Memory, Message, Origin
+from memory.refining import to_the_letter
 from memory.relations import read
 from memory.statements import asks, meant, statements, worth
 from memory.wording import repeats, says
@@ -47,6 +48,10 @@ def learn(
     stated = says(message.content, text)
     if not stated and not infer and (theirs := meant(message.content, text)) is not None:
         text, stated = theirs, True
+    if stated and (value := to_the_letter(text)) is not None and value not in message.content:
+        # a password in another case is not what the owner said
+        theirs = meant(message.content, text)
+        text, stated = theirs or text, theirs is not None
     if not stated and any(
         repeats(text, one) for one in (*shown, *(m.text for m in _shown_before(facts, message)))
     ):
@@ -62,11 +67,15 @@ def _store(facts: Facts, text: str, message: Message, origin: Origin) -> Learned
     with facts.db.transaction():
         if facts.db.row("SELECT 1 FROM unlearned WHERE message_id = ?", (message.id,)) is not None:
             return Learned(None, "Something of that message was forgotten, so it is not learned from again.")
-        if (past := facts.ended_like(text)) is not None:
+        known, corrected_now = facts.known(text)
+        # what holds is no correction's to refuse, whatever was corrected before it
+        if (known is None or corrected_now) and (past := facts.ended_like(text)) is not None:
             corrected = past.ended_at or 0.0
             if origin == "inferred" or message.created_at <= corrected:
                 return Learned(None, "The owner corrected that.")
         contradicted = facts.contradicted(read(text))
+        if known is not None and corrected_now:
+            contradicted.insert(0, known)
         if origin == "inferred" and any(one.origin == "said" for one in contradicted):
             return Learned(None, "The owner said otherwise.")
         before = facts.last_number()

@@ -15,7 +15,7 @@ from memory.errors import AttuneError
 from memory.records import Adapter
 
 KINDS = {"feedback": ("rating", "ratings"), "memory": ("memory", "memories")}
-OTHER = ("reply that knew a memory", "replies that knew a memory")
+OTHER = ("reply that knew a memory or a document", "replies that knew a memory or a document")
 
 
 class ForgottenMeanwhile(AttuneError):

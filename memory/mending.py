@@ -7,6 +7,7 @@ import sqlite3
 from memory.damaged_rows import has_table, quoted
 from memory.journal import generation_body
 from memory.records import Generation
+from memory.strict_json import mended
 
 # In the place of how a reply came about where that is lost.
 UNKNOWN = Generation("", "unknown", None, (), "", (), (), {})
@@ -70,6 +71,11 @@ def _explain_replies(new: sqlite3.Connection) -> None:
     new.executemany(
         f"INSERT INTO generation ({columns}) VALUES (?, 'unknown', NULL, ?)", [(one, body) for one in lost]
     )
+    for table, key, column in (("generation", "reply_id", "body"), ("message", "id", "tool_calls")):
+        odd = new.execute(f"SELECT {column}, {key} FROM {table} WHERE NOT json_valid({column})").fetchall()
+        new.executemany(
+            f"UPDATE {table} SET {column} = ? WHERE {key} = ?", [(mended(text), one) for text, one in odd]
+        )
     garbled = [row[0] for row in new.execute("SELECT reply_id FROM generation WHERE NOT json_valid(body)")]
     new.executemany("UPDATE generation SET body = ? WHERE reply_id = ?", [(body, one) for one in garbled])
     new.execute("UPDATE message SET tool_calls = '[]' WHERE NOT json_valid(tool_calls)")

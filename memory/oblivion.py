@@ -4,7 +4,7 @@ Three kinds of traces are sought (needles.py):
 
 - the text itself, everywhere;
 - in the conversations that told or were shown it, its telling words, names and codes;
-- in the message that told it, the sentence that says it.
+- in the message that told it, and in the prompts that repeat that message, the sentence that says it.
 
 In their place stands "(forgotten)". Token ids of such prompts and replies go as well: they spell the words.
 What holds a prompt together (keys, roles, names of tools) is left as it is, whatever the memory said.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from memory.needles import matcher, phrases, telling
 from memory.records import FORGOTTEN, Memory
 from memory.wording import SENTENCE, content
 
-LONG = 200_000  # characters of a prompt that is searched by phrase and word only
 # (table, what tells a row, column, the conversation a row belongs to) of further texts
 ELSEWHERE = (
     ("feedback", "id", "text", "(SELECT conversation_id FROM message WHERE message.id = reply_id)"),
@@ -36,6 +35,13 @@ ELSEWHERE = (
 )
 # texts in the body of a generation; its other fields say how it came about, in words of ours
 SHOWN = ("messages", "prompt_text", "recalled", "passages", "card_lines")
+PROMPTS = "generation JOIN message ON message.id = reply_id"
+BELOW = """
+    WITH RECURSIVE below(id) AS (
+        SELECT id FROM message WHERE parent_id = ?
+        UNION SELECT m.id FROM message AS m JOIN below ON m.parent_id = below.id)
+    SELECT id FROM below
+"""
 # texts in the report of an adapter, which may have learned the words
 REPORTED = ("samples", "reasons")
 # keys whose values are ours, but for the arguments of a tool call, which are the model's
@@ -52,18 +58,24 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
     near = _conversations(db, memories)
     whole = phrases(memories)
     far, close = matcher(whole), matcher(whole, telling(memories))
-    told = {one.source_message_id: one.text for one in memories if one.source_message_id}
+    told: dict[str, list[str]] = {}
+    for one in memories:
+        if one.source_message_id:
+            told.setdefault(one.source_message_id, []).append(one.text)
+    # by reply: the sentences of messages above it, which its prompt repeats
+    repeated: dict[str, set[str]] = {}
     with db.transaction() as connection:
         changed: set[str] = set()
         prompts: set[str] = set()
         events: set[str] = set()
-        for row in connection.execute(
-            "SELECT id, conversation_id, content, sent, tool_calls FROM message"
-        ).fetchall():
+        for row in _each(connection, "message", "id", "id, conversation_id, content, sent, tool_calls"):
             blotted = close if row["conversation_id"] in near else far
-            said = _without(blotted(row["content"]), told.get(row["id"]))
-            # the prompt repeats the message: without its sentence there as well
-            sent = None if row["sent"] is None else _without(blotted(row["sent"]), told.get(row["id"]))
+            said, sent = blotted(row["content"]), None if row["sent"] is None else blotted(row["sent"])
+            if facts := told.get(row["id"]):
+                sentences = _saying(facts, said, sent or "")
+                for (reply,) in connection.execute(BELOW, (row["id"],)):
+                    repeated.setdefault(reply, set()).update(sentences)
+                said, sent = _without(said, sentences), None if sent is None else _without(sent, sentences)
             calls = _in_json(row["tool_calls"], blotted)
             if (said, calls) != (row["content"], row["tool_calls"]):
                 changed.add(row["id"])
@@ -72,12 +84,13 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
                     "UPDATE message SET content = ?, sent = ?, tool_calls = ? WHERE id = ?",
                     (said, sent, calls, row["id"]),
                 )
-        for row in connection.execute(
-            "SELECT reply_id, body, conversation_id FROM generation JOIN message ON message.id = reply_id"
-        ).fetchall():
+        for row in _each(connection, PROMPTS, "reply_id", "reply_id, body, conversation_id"):
             blotted = close if row["conversation_id"] in near else far
+            sentences = repeated.get(row["reply_id"], set())
+            if not sentences and row["reply_id"] not in changed and blotted is far and not whole:
+                continue
             fields = json.loads(row["body"])
-            prompt = partial(_blotted_prompt, blotted, tuple(told.values()))
+            prompt = partial(_blotted_prompt, blotted, sentences)
             left = fields | {name: _replaced(fields[name], prompt) for name in SHOWN if name in fields}
             if left != fields:
                 left["prompt_ids"] = []
@@ -109,6 +122,11 @@ def blot(db: Database, memories: Sequence[Memory]) -> None:
         connection.executemany(
             "INSERT OR IGNORE INTO unlearned SELECT id FROM message WHERE id = ?", [(one,) for one in told]
         )
+
+
+def without(value: Any, memories: Sequence[Memory]) -> Any:
+    """A text or a JSON value without the words of `memories`, as in a conversation that told them."""
+    return _replaced(value, matcher(phrases(memories), telling(memories)))
 
 
 def _withhold(connection: sqlite3.Connection, messages: set[str], events: set[str]) -> None:
@@ -206,25 +224,32 @@ def _conversations(db: Database, memories: Sequence[Memory]) -> set[str]:
     }
 
 
-def _without(text: str, fact: str | None) -> str:
-    """`text` without the sentences that say `fact` in other words."""
-    wanted = content(fact) if fact is not None else set()
-    if not wanted:
-        return text
-    for sentence in SENTENCE.split(text):
-        if sentence and wanted <= content(sentence):
-            text = text.replace(sentence, FORGOTTEN)
+def _each(connection: sqlite3.Connection, table: str, key: str, columns: str) -> Iterator[sqlite3.Row]:
+    """The rows of a table one by one: those of a large home together would fill the memory."""
+    for (one,) in connection.execute(f"SELECT {key} FROM {table}").fetchall():
+        yield from connection.execute(f"SELECT {columns} FROM {table} WHERE {key} = ?", (one,))
+
+
+def _saying(facts: Sequence[str], *texts: str) -> set[str]:
+    """The sentences that say one of `facts` in other words."""
+    wanted = [words for fact in facts if (words := content(fact))]
+    return {
+        sentence
+        for text in texts
+        for sentence in SENTENCE.split(text)
+        if sentence and any(words <= content(sentence) for words in wanted)
+    }
+
+
+def _without(text: str, sentences: Iterable[str]) -> str:
+    # the longest first: one may be the beginning of another one, of which the rest would stay
+    for sentence in sorted(sentences, key=len, reverse=True):
+        text = text.replace(sentence, FORGOTTEN)
     return text
 
 
-def _blotted_prompt(blotted: Callable[[str], str], facts: Sequence[str], text: str) -> str:
-    return _all_without(blotted(text), facts)
-
-
-def _all_without(text: str, facts: Iterable[str]) -> str:
-    for fact in facts:
-        text = _without(text, fact) if len(text) < LONG else text
-    return text
+def _blotted_prompt(blotted: Callable[[str], str], sentences: Iterable[str], text: str) -> str:
+    return _without(blotted(text), sentences)
 
 
 def _in_json(text: str, blotted: Callable[[str], str]) -> str:

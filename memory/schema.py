@@ -292,6 +292,13 @@ CREATE VIEW signal AS
             AND (later.created_at, later.seq) > (f.created_at, f.seq)));
 """
 
+STRICT_JSON = """
+-- A tool call with an infinite number was stored as Python spells it, which no query here reads. The function
+-- comes from database.py.
+UPDATE message SET tool_calls = strict_json(tool_calls) WHERE NOT json_valid(tool_calls);
+UPDATE generation SET body = strict_json(body) WHERE NOT json_valid(body);
+"""
+
 MIGRATIONS = (
     Migration("memory-0001-journal", JOURNAL),
     Migration("memory-0002-facts", FACTS),
@@ -305,4 +312,5 @@ MIGRATIONS = (
     Migration("memory-0010-erasures", ERASURES),
     Migration("memory-0011-past", PAST),
     Migration("memory-0012-newest", NEWEST),
+    Migration("memory-0013-strict-json", STRICT_JSON),
 )

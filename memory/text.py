@@ -9,6 +9,8 @@ without bidirectional controls, which could make a line read differently from wh
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from typing import Any
 
@@ -26,13 +28,24 @@ def as_written(text: str) -> str:
 
 
 def all_as_written(value: Any) -> Any:
-    """A JSON value with every string inside it `as_written`, keys too."""
+    """A JSON value with every string inside it `as_written`, keys too, and only numbers that JSON has."""
     if isinstance(value, str):
         return as_written(value)
     if isinstance(value, dict):
         return {as_written(key): all_as_written(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [all_as_written(inner) for inner in value]
+    return finite(value)
+
+
+def finite(value: Any) -> Any:
+    """A JSON value in which NaN and infinity are text: SQLite reads no JSON that holds one of them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
     return value
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from memory.database import Database
 from memory.errors import AttuneError
 from memory.records import Ending, Memory, Place
+from memory.refining import refines
 from memory.relations import Statement, contradict, read
 
 COLUMNS = ", ".join(field.name for field in fields(Memory))
@@ -47,13 +48,23 @@ class Validity:
 
     def ended_like(self, text: str) -> Memory | None:
         """The newest past memory that said the same as `text` and was corrected, if there is one."""
-        row = self.db.row(
-            "SELECT id, ended_at FROM memory WHERE valid_to IS NOT NULL AND claim = ?"
-            " UNION SELECT id, ended_at FROM memory WHERE valid_to IS NOT NULL AND folded = ?"
-            " ORDER BY ended_at DESC LIMIT 1",
-            (read(text).claim, fold(text)),
-        )
-        return None if row is None else self.get(row["id"])
+        said = read(text)
+        for row in self.db.rows(
+            "SELECT id, text, created_at, ended_at FROM memory WHERE claim = ? AND valid_to IS NOT NULL UNION"
+            " SELECT id, text, created_at, ended_at FROM memory WHERE folded = ? AND valid_to IS NOT NULL"
+            " ORDER BY ended_at DESC",
+            (said.claim, fold(text)),
+        ):
+            # "I like tea." and "I no longer like tea." are one claim: the end of one corrects not the other
+            if read(row["text"], row["created_at"]).denies == said.denies:
+                return self.get(row["id"])
+        return None
+
+    def known(self, text: str) -> tuple[Memory | None, bool]:
+        """The fact that holds and says the same as `text`, and whether `text` corrects it (refining.py)."""
+        said = read(text)
+        found = self._known(fold(text), "fact", said)
+        return found, found is not None and refines_memory(text, said, found)
 
     def supersede(self, old_id: str, new_id: str, at: float | None = None) -> None:
         """`new_id` holds in the place of `old_id` since `at` (Unix seconds; now), which stays as past."""
@@ -158,6 +169,11 @@ class Validity:
                 " WHERE id = :id AND valid_to IS NULL",
                 {"end": end, "now": now, "why": why, "id": memory_id},
             )
+
+
+def refines_memory(text: str, said: Statement, known: Memory) -> bool:
+    """Whether `text`, which says the same as `known`, is a better version of it."""
+    return refines(text, said, known.text, read(known.text, known.created_at))
 
 
 def fold(text: str, place: Place | None = None) -> str:

@@ -43,6 +43,12 @@ def withhold(db: Database, forgotten: Sequence[Memory]) -> None:
             _below(db, memory.source_message_id)
 
 
+def hold_back(db: Database, reply_id: str) -> None:
+    """Withhold one reply, which was written down after something that it knew was forgotten."""
+    with db.transaction() as connection:
+        connection.execute("INSERT OR IGNORE INTO withheld VALUES (?)", (reply_id,))
+
+
 def withheld(db: Database) -> set[str]:
     """Ids of all replies that training leaves out."""
     return {row["reply_id"] for row in db.rows("SELECT reply_id FROM withheld")}

@@ -6,6 +6,7 @@ Pure functions. What cannot be read as a call stays text, so that nothing the mo
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -18,10 +19,10 @@ def read_call(source: str) -> dict[str, Any] | None:
     """{"name", "arguments"} from one JSON object, or None if it is not a call.
 
     Arguments may stand under "arguments" or "parameters", as an object or as a string of JSON; the
-    object may be wrapped as {"function": {…}}.
+    object may be wrapped as {"function": {…}}. A call with a number that JSON does not have is none.
     """
     try:
-        value = json.loads(source)
+        value = _loads(source)
     except (ValueError, RecursionError):
         return None
     if isinstance(value, dict) and isinstance(value.get("function"), dict):
@@ -31,7 +32,7 @@ def read_call(source: str) -> dict[str, Any] | None:
     arguments = value.get("arguments", value.get("parameters"))
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
+            arguments = _loads(arguments)
         except (ValueError, RecursionError):
             return None
     if arguments is None:
@@ -104,6 +105,17 @@ class ToolCallFilter:
         shown = self._text[: self._shown]
         rest = visible[self._shown :] if visible.startswith(shown) else ""
         return rest, visible, calls
+
+
+def _loads(source: str) -> Any:
+    return json.loads(source, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(number: str) -> float:
+    """1e999 and NaN are no arguments, and SQLite reads no row that holds them."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"the number {number}")
+    return value
 
 
 def _partial(text: str) -> int:

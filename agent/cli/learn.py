@@ -56,7 +56,7 @@ def learn(
             print(report.text())
         if report.cancelled:
             raise KeyboardInterrupt
-        if report.skipped and not (report.added or report.replaced or report.unchanged):
+        if report.skipped and not (report.added or report.replaced or report.unchanged or report.moved):
             path, reason = report.skipped[0]
             more = f" ({len(report.skipped) - 1} more were skipped likewise)" if report.skipped[1:] else ""
             raise AttuneError(f"Nothing was learned; {path}: {reason}{more}.")

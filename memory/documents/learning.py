@@ -1,8 +1,8 @@
 """Learning files: read, cut, embed, store. A file is learned whole or not at all.
 
 What has not changed (by the SHA-256 of its bytes) is skipped, what has is replaced, and what was learned
-from a named folder and is no longer there is forgotten. A file that cannot be read is named and skipped; if
-an earlier version of it is known, that stays.
+from a named folder and is no longer there is forgotten, unless it is found under another name. A file that
+cannot be read is named and skipped; if an earlier version of it is known, that stays.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Learned:
     added: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     passages: int = 0
@@ -55,6 +56,7 @@ class Learned:
                 (self.added, "learned"),
                 (self.replaced, "replaced"),
                 (self.unchanged, "unchanged"),
+                (self.moved, "moved or renamed"),
                 (self.forgotten, "forgotten, since they are gone"),
             )
             if paths
@@ -81,7 +83,8 @@ class Documents:
         """Learn files and folders; `progress(share, what)`. Raises NotFound for a path that is not there, and
         AttuneError for one that cannot be one or that nobody may look at.
 
-        Cancelled between two batches of passages: files that were finished stay.
+        Cancelled between two batches of passages: files that were finished stay, and nothing is forgotten,
+        since what is gone may be among the files that were not looked at.
         """
         roots = [_absolute(path) for path in paths]
         for root in roots:
@@ -99,15 +102,15 @@ class Documents:
         try:
             for number, (path, root) in enumerate(found):
                 done.at(number)
-                self._one(path, root, report, done)
+                self._one(path, root, report, done, gone)
         except LearningCancelled:
             report.cancelled = True
-        if gone:
+        if gone and not report.cancelled:
             forget_documents(self.store, self.passages, gone)
             report.forgotten = [one.path for one in gone]
         return report
 
-    def _one(self, path: Path, root: Path, report: Learned, done: _Steps) -> None:
+    def _one(self, path: Path, root: Path, report: Learned, done: _Steps, gone: list[Document]) -> None:
         old = self.store.get(path)
         try:
             if name(path) != str(path):
@@ -116,6 +119,11 @@ class Documents:
             digest = hashlib.sha256(data).hexdigest()
             if old is not None and old.sha256 == digest:
                 report.unchanged.append(old.path)
+                return
+            if old is None and (was := _renamed(path, digest, gone)) is not None:
+                self.store.move(was.id, path, root)
+                gone.remove(was)
+                report.moved.append(name(path))
                 return
             kind, parsed = read(path.name, data)
             rows = cut(parsed)
@@ -176,6 +184,18 @@ class _Steps:
             done = self._before[self._number] + self._sizes[self._number] * part / max(whole, 1)
             share = done / max(self._before[-1], 1)
             self._progress(share, f"{self._number + 1} of {len(self._names)}: {self._names[self._number]}")
+
+
+def _renamed(path: Path, digest: str, gone: Sequence[Document]) -> Document | None:
+    """The document that this very file was learned as, under a name of the same kind that is gone."""
+    return next(
+        (
+            one
+            for one in gone
+            if one.sha256 == digest and Path(one.path).suffix.casefold() == path.suffix.casefold()
+        ),
+        None,
+    )
 
 
 def _absolute(path: Path) -> Path:

@@ -138,6 +138,13 @@ class DocumentStore:
             )
         return ids, gone
 
+    def move(self, document_id: str, path: Path, root: Path) -> None:
+        """The file is found under another path now; nothing else of it has changed."""
+        with self.db.transaction() as connection:
+            connection.execute(
+                "UPDATE document SET path = ?, root = ? WHERE id = ?", (name(path), name(root), document_id)
+            )
+
     def passage_ids(self, document_ids: Sequence[str] | None = None) -> list[int]:
         """Of these documents, else of all; in order."""
         chosen = "document_id IN (SELECT value FROM json_each(:ids))" if document_ids is not None else "1"

@@ -76,6 +76,22 @@ def test_both_replies_are_durable_before_they_are_shown(make_runtime: Make) -> N
     assert runtime.journal.feedback() == []
 
 
+def test_what_is_forgotten_meanwhile_comes_back_with_neither(make_runtime: Make) -> None:
+    runtime = learned(make_runtime, "Zquirlbat.", "It is Zquirlbat.")
+    dog = runtime.recall.remember("My dog is called Zquirlbat.")
+    events = []
+    for event in runtime.loop.turn("What is my dog called?", blind=True):
+        if isinstance(event, BlindStarted):
+            runtime.forget(dog.id)
+        events.append(event)
+    pair = asked(events)
+    assert {pair.first.content, pair.second.content} == {"(forgotten).", "It is (forgotten)."}
+    for one in (pair.first, pair.second):
+        assert "Zquirlbat" not in str(runtime.journal.generation(one.id))
+    runtime.choose(pair.first.id, pair.second.id, "first")
+    assert runtime.journal.ledger() == []
+
+
 def test_a_crash_between_the_two_leaves_neither(make_runtime: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = learned(make_runtime, ACTIVE, OTHER)
     add, written = runtime.journal.add_reply, []

@@ -264,6 +264,73 @@ def test_half_a_character_in_a_tool_call_stops_neither_turn_nor_export(
     db.close()
 
 
+def test_a_newer_export_brings_what_went_on_since(make_runtime: Make, tmp_path: Path) -> None:
+    runtime = make_runtime("Hello.", "More.")
+    facts, journal = runtime.facts, runtime.journal
+    facts.remember("I live in Ghent.")
+    cat, tea = facts.remember("I have a cat."), facts.remember("I like tea.", origin="inferred")
+    *_, first = (one for one in runtime.loop.turn("Hello there.") if isinstance(one, ReplyDone))
+    talk = first.message.conversation_id
+    older, newer = tmp_path / "older.jsonl", tmp_path / "newer.jsonl"
+    export(journal, older)
+    facts.remember("I live in Bruges.")
+    facts.retract(cat.id)
+    facts.confirm(tea.id)
+    *_, last = (one for one in runtime.loop.turn("Go on.", talk) if isinstance(one, ReplyDone))
+    journal.rename(talk, "Renamed")
+    export(journal, newer)
+    db = open_home(tmp_path / "other")
+    there, said = Facts(db), Journal(db)
+    assert import_file(db, older).broken == []
+    for file in (newer, older):  # an older one changes nothing
+        assert import_file(db, file).broken == []
+        assert sorted(there.all(include_past=True), key=lambda one: one.id) == sorted(
+            facts.all(include_past=True), key=lambda one: one.id
+        )
+        assert said.conversation(talk) == journal.conversation(talk)
+    # what the person looks at here stays where it is on another branch
+    other = said.add_user(talk, first.message.id, "Something else.")
+    export(journal, newer)
+    import_file(db, newer)
+    assert said.conversation(talk).head_id == other.id
+    assert last.message.id in {one.id for one in said.messages(talk)}
+    assert db.check() == []
+    db.close()
+
+
+def test_an_infinite_number_of_an_older_home_stops_nothing_and_travels(
+    make_runtime: Make, tmp_path: Path
+) -> None:
+    runtime = make_runtime(call("calculator", expression="1"), "It is infinite.")
+    *_, done = (one for one in runtime.loop.turn("What is infinity?") if isinstance(one, ReplyDone))
+    runtime.rate(done.message.id, 1)
+    with runtime.db.transaction() as connection:  # as older homes hold it
+        for table, column in (("message", "tool_calls"), ("generation", "body")):
+            connection.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
+                ('{"expression": "1"}', '{"expression": Infinity}'),
+            )
+        connection.execute("DELETE FROM migration WHERE name = 'memory-0013-strict-json'")
+    runtime.close()
+    runtime = make_runtime("Hello.")
+    events = list(runtime.loop.turn("Are you there?"))
+    assert [one.message.content for one in events if isinstance(one, ReplyDone)] == ["Hello."]
+    assert len(runtime.journal.ledger()) == 1
+    path = tmp_path / "all.jsonl"
+    export(runtime.journal, path)
+    older = path.read_text(encoding="utf-8").replace('{"expression": "Infinity"}', '{"expression": Infinity}')
+    assert older.count(": Infinity") == 2  # the call, and the prompt that repeats it
+    path.write_text(older, encoding="utf-8")
+    other = scripted_runtime(tmp_path / "other", ScriptedPolicy("Hello."))
+    assert import_file(other.db, path).broken == []
+    assert len(other.journal.ledger()) == 1
+    events = list(other.loop.turn("Are you there?"))
+    assert [one.message.content for one in events if isinstance(one, ReplyDone)] == ["Hello."]
+    [called] = [one for one in other.journal.replies_of(done.message.conversation_id) if one.tool_calls]
+    assert called.tool_calls[0]["arguments"] == {"expression": "Infinity"}
+    other.close()
+
+
 def test_what_is_no_export_is_a_sentence(tmp_path: Path) -> None:
     db = open_home(tmp_path / "home")
     with pytest.raises(ImportError_, match=r"\.jsonl"):

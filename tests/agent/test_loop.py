@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from agent import prompt
 from agent.events import (
+    Event,
     Notice,
     RecallDone,
     ReplyDone,
@@ -18,6 +21,7 @@ from agent.events import (
     TurnFailed,
     TurnStarted,
 )
+from agent.runtime import Runtime
 from memory.errors import AttuneError
 from tests.agent.scripted import Broken, call
 from tests.agent.turns import Make, done, failed, kinds, said
@@ -280,6 +284,69 @@ def test_a_reply_made_again_with_the_memory_off_neither_sees_nor_keeps_anything(
     again = done(list(with_memory.loop.regenerate(first))).generation
     assert again.messages[-1]["content"].startswith("<memories>\n- The dog is called Rex.\n")
     assert len(again.recalled) == 1
+
+
+def forgetting(runtime: Runtime, events: Iterator[Event], forget: Callable[[], object]) -> list[Event]:
+    """All events; `forget` is called once, at the first piece of the reply."""
+    seen: list[Event] = []
+    for event in events:
+        if isinstance(event, TextDelta) and not any(isinstance(one, TextDelta) for one in seen):
+            forget()
+        seen.append(event)
+    return seen
+
+
+def test_a_memory_that_is_forgotten_while_a_reply_streams_does_not_come_back_with_it(
+    make_runtime: Make, tmp_path: Path
+) -> None:
+    runtime = make_runtime("Your dog is called Zquirlbat.", "Well, Zquirlbat it was.", "Hello.")
+    dog = runtime.recall.remember("My dog is called Zquirlbat.")
+    question = "What is my dog called?"
+    events = forgetting(runtime, runtime.loop.turn(question), lambda: runtime.forget(dog.id))
+    reply = done(events)
+    assert reply.message.content == "Your dog is called (forgotten)."
+    assert [one.text for one in runtime.journal.generation(reply.message.id).recalled] == ["(forgotten)"]
+    shown = runtime.journal.generation(reply.message.id).messages[-1]["content"]
+    assert shown == f"<memories>\n- (forgotten)\n</memories>\n\n{question}"
+    # shown in an earlier turn only, it stands in the prompt all the same
+    cat = runtime.recall.remember("My cat is called Zquirlbat.")
+    first = done(list(runtime.loop.turn("What is my cat called?")))
+    events = forgetting(
+        runtime,
+        runtime.loop.turn("Go on.", first.message.conversation_id),
+        lambda: runtime.forget(cat.id),
+    )
+    for one in (reply, first, done(events)):
+        runtime.rate(one.message.id, 1)
+    assert runtime.journal.ledger() == []
+    runtime.close()
+    files = [one for one in (tmp_path / "home").rglob("*") if one.is_file()]
+    assert [one for one in files if b"zquirlbat" in one.read_bytes().lower()] == []
+
+
+def test_a_document_that_is_forgotten_while_a_reply_streams_does_not_come_back_with_it(
+    make_runtime: Make, tmp_path: Path
+) -> None:
+    runtime = make_runtime("Every second day.", "Every third day.")
+    note = tmp_path / "note.md"
+    note.write_text("The zquirlbat roses in the garden need water every second day.")
+    runtime.documents.learn([note])
+    events = forgetting(
+        runtime,
+        runtime.loop.turn("When do the roses in the garden need water?"),
+        lambda: runtime.documents.forget(note),
+    )
+    kept = runtime.journal.generation(done(events).message.id)
+    assert [one.text for one in kept.passages] == ["(forgotten)"]
+    assert "zquirlbat" not in str(kept)
+    runtime.rate(kept.reply_id, 1)
+    assert runtime.journal.ledger() == []
+    # what has nothing to do with it is kept as it is, and learned from
+    other = runtime.recall.remember("My bicycle is green.")
+    events = forgetting(runtime, runtime.loop.turn("How are you?"), lambda: runtime.forget(other.id))
+    runtime.rate(done(events).message.id, 1)
+    assert done(events).generation.prompt_ids
+    assert len(runtime.journal.ledger()) == 1
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t ", "\x00\x1b\u202e"])

@@ -24,6 +24,46 @@ def test_the_same_fact_is_saved_once(facts: Facts) -> None:
     assert facts.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("My wifi password is Hunter2.", "My wifi password is hunter2."),
+        ("My wifi password is sun$shine.", "The owner's wifi password is sun*shine."),
+        ("The code of the door is aB1", "The code of the door is AB1"),
+        ("My email is ann@x.org.", "My email is Ann@x.org."),
+        ("My user name is Ann_x.", "My user name is ann_x."),
+        ("My rent is $500.", "My rent is €500."),
+        ("I live in Ghent.", "I have lived in Ghent since 2010."),
+        ("I have lived in Ghent since 2010.", "I live in Ghent since 2012."),
+        ("I worked at Acme until May 2023.", "I worked at Acme from 2015 to May 2023."),
+    ],
+)
+def test_what_corrects_the_letters_or_the_time_of_a_fact_takes_its_place(
+    facts: Facts, old: str, new: str
+) -> None:
+    before, after = facts.remember(old), facts.remember(new)
+    assert [one.text for one in facts.all()] == [new]
+    assert after.id != before.id
+    past = facts.get(before.id)
+    assert (past.ended, past.superseded_by) == ("edited", after.id)
+    assert facts.remember(new) == after
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("My dog is called Fitzo.", "The owner's dog is called FITZO!"),
+        ("I have lived in Ghent since 2010.", "I live in Ghent."),
+        ("I moved to Ghent two weeks ago.", "The owner moved to Ghent 2 weeks ago."),
+        ("My wifi password is Hunter2.", "The owner's wifi password is Hunter2"),
+        ("My rent is $500.", "My rent is 500."),
+    ],
+)
+def test_what_says_no_more_is_known_already(facts: Facts, old: str, new: str) -> None:
+    assert facts.remember(old) == facts.remember(new)
+    assert facts.count() == 1
+
+
 def test_an_edit_supersedes_and_keeps_the_past(facts: Facts, journal: Journal) -> None:
     source = journal.add_user(journal.start_conversation().id, None, "My dog is Fits")
     old = facts.remember("My dog is called Fits.", source_message_id=source.id)

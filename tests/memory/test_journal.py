@@ -69,6 +69,19 @@ def test_a_tool_call_is_stored_as_safely_as_what_is_said(
     assert journal.message(said.id).tool_calls == clean
 
 
+def test_numbers_that_json_does_not_have_are_stored_as_text(
+    db: Database, journal: Journal, asked: Message
+) -> None:
+    calls = [{"name": "calculator", "arguments": {"expression": float("inf"), "of": [float("nan"), 1.5]}}]
+    clean = ({"name": "calculator", "arguments": {"expression": "Infinity", "of": ["NaN", 1.5]}},)
+    shown = ({"role": "assistant", "content": "", "tool_calls": calls},)
+    said = journal.add_reply(asked.conversation_id, asked.id, "", generation(messages=shown), calls)
+    assert said.tool_calls == journal.message(said.id).tool_calls == clean
+    assert journal.generation(said.id).messages[0]["tool_calls"] == list(clean)
+    unread = "SELECT 1 FROM message, generation WHERE NOT (json_valid(tool_calls) AND json_valid(body))"
+    assert db.rows(unread) == []
+
+
 def test_a_cancelled_reply_is_kept_as_incomplete(journal: Journal, asked: Message) -> None:
     said = journal.add_reply(asked.conversation_id, asked.id, "Tea", generation(finish_reason="cancelled"))
     assert not journal.message(said.id).complete

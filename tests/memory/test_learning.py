@@ -112,6 +112,39 @@ def test_what_was_retracted_stays_away_until_the_owner_says_it_again(facts: Fact
     assert facts.get(one.memory.id).ended == "retracted"
 
 
+def test_a_denial_is_not_refused_for_what_it_ended(facts: Facts, journal: Journal) -> None:
+    for text in ("I like tea.", "I no longer like tea.", "I like tea again."):
+        message = says(journal, text)
+        assert listen(facts, message)[0].new
+        # as the model repeats it while it answers
+        again = learn(facts, text, message)
+        assert (again.why, again.new) == ("Known already.", False)
+        assert texts(facts) == {text}
+    # what the owner denied does not come back because it is the newest that was ended
+    facts.remember("I do not like tea.")
+    assert learn(facts, "The owner likes tea.", says(journal, "Tea?")).why == "The owner corrected that."
+    assert learn(facts, "The owner does not like tea.", says(journal, "Tea?")).memory == facts.all()[0]
+
+
+def test_a_password_is_what_the_owner_wrote_and_not_what_a_model_made_of_it(
+    facts: Facts, journal: Journal
+) -> None:
+    early = says(journal, "My wifi password is Hunter2.")
+    listen(facts, early)
+    for model in (True, False):
+        learn(facts, "The owner's wifi password is hunter2.", early, infer=model)
+        assert texts(facts) == {"My wifi password is Hunter2."}
+    [mended] = listen(facts, says(journal, "Sorry, my wifi password is hunter2."))
+    assert [one.text for one in mended.replaced] == ["My wifi password is Hunter2."]
+    assert texts(facts) == {"My wifi password is hunter2."}
+    # a model alone does not correct it, and the message from before does not bring it back
+    asked = says(journal, "Do you know it?")
+    for message in (asked, early):
+        assert learn(facts, "My wifi password is Hunter2.", message).why == "The owner corrected that."
+    assert learn(facts, "My wifi password is HUNTER2.", asked).why == "The owner corrected that."
+    assert texts(facts) == {"My wifi password is hunter2."}
+
+
 def test_what_was_recalled_is_not_stored_again(facts: Facts, journal: Journal) -> None:
     memory = facts.remember("My dog is called Fitzo and he is four.")
     asked = says(journal, "Tell me about my dog.")

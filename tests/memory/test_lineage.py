@@ -187,7 +187,7 @@ def test_memories_forgotten_before_there_was_a_lineage_are_withheld_too(home: Pa
             {"feedback": 2, "memory": 1, "reply": 4},
             "trained on 2 ratings and 1 memory that were forgotten since",
         ),
-        ({"reply": 3}, "trained on 3 replies that knew a memory that were forgotten since"),
+        ({"reply": 3}, "trained on 3 replies that knew a memory or a document that were forgotten since"),
     ],
 )
 def test_a_mark_in_words(forgotten: dict[str, int], said: str) -> None:

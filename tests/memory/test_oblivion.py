@@ -235,3 +235,37 @@ def test_names_of_every_script_are_taken_out(
     _, last = conversation_about(recall, journal, fact, ("Who?", reply))
     erase.forget_memory(recall, journal, recall.facts.all()[0].id)
     assert journal.message(last).content == left
+
+
+def test_a_small_fact_leaves_prompts_that_only_have_its_word(
+    recall: Recall, journal: Journal, db: Database
+) -> None:
+    source = journal.add_user(journal.start_conversation().id, None, "Well, a cat I have. What now?")
+    memory = recall.facts.remember("I have a cat.", source_message_id=source.id)
+    recall.facts.remember("I have a boat.", source_message_id=source.id)
+    below = journal.add_reply(source.conversation_id, source.id, "Nice.", generation(source.content))
+    later = then(journal, below, "What does a cat eat?", "Meat.")
+    elsewhere = [told(journal, question, "Well.") for question in ("Do cats sleep?", "Why does a cat purr?")]
+    whole = [journal.generation(reply.id) for reply in elsewhere]
+    for at, reply in enumerate((below, later, *elsewhere)):
+        lineage.record(db, f"v{at}", [journal.rate(reply.id, 1).id])
+    erase.forget_memory(recall, journal, memory.id)
+    assert journal.message(source.id).content == "(forgotten) What now?"
+    assert journal.generation(below.id).messages[-1]["content"] == "(forgotten) What now?"
+    assert [one["content"] for one in journal.generation(later.id).messages[1:]] == [
+        "(forgotten) What now?",
+        "Nice.",
+        "What does a cat eat?",
+    ]
+    assert "(forgotten) What now?" in journal.generation(later.id).prompt_text
+    assert [journal.generation(reply.id) for reply in elsewhere] == whole
+    assert withheld(db) == {below.id, later.id}
+    assert set(lineage.forgotten(db)) == {"v0", "v1"}
+
+
+def test_each_fact_that_a_message_told_leaves_it(recall: Recall, journal: Journal) -> None:
+    source = journal.add_user(journal.start_conversation().id, None, "A cat I have. A boat I have. Hm?")
+    for fact in ("I have a cat.", "I have a boat."):
+        recall.facts.remember(fact, source_message_id=source.id)
+    erase.all_memories(recall, journal)
+    assert journal.message(source.id).content == "(forgotten) (forgotten) Hm?"

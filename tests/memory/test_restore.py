@@ -230,6 +230,20 @@ def test_without_a_backup_what_can_be_read_is_put_together(home: Path) -> None:
     assert missing(sentence) == len(lost)
 
 
+def test_a_row_that_an_older_version_wrote_with_an_infinite_number_is_no_loss(home: Path) -> None:
+    fill(home, "early", 40)
+    with closing(sqlite3.connect(home / "attune.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE generation SET body = replace(body, '0.7', 'Infinity')")
+        connection.execute("DELETE FROM migration WHERE name = 'memory-0013-strict-json'")
+    ruin(home / "attune.db", pages_of(home, "message")[3:4])
+    restored(home)
+    db = open_home(home)
+    bases = {row["base"] for row in db.rows("SELECT base FROM generation")}
+    assert bases == {"sprout"}
+    assert db.rows("SELECT 1 FROM generation WHERE body NOT LIKE '%\"Infinity\"%'") == []
+    db.close()
+
+
 def test_with_nothing_to_restore_the_file_stays_and_a_sentence_says_so(home: Path) -> None:
     open_home(home).close()
     (home / "attune.db").write_bytes(b"this is no database" * 3_000)

@@ -42,6 +42,9 @@ SUM = {"name": "calculator", "arguments": {"expression": "6 * 14"}}
         ('<tool_call>["clock"]</tool_call>', '<tool_call>["clock"]</tool_call>', []),
         ('<tool_call>{"name": 7}</tool_call>', '<tool_call>{"name": 7}</tool_call>', []),
         ('<tool_call>{"name": "a", "arguments": [1]}</tool_call>', '<tool_call>{"name": "a", "arguments": [1]}</tool_call>', []),  # noqa: E501
+        # numbers that JSON does not have, which no database could read again
+        ('<tool_call>{"name": "a", "arguments": {"x": 1e999}}</tool_call>', '<tool_call>{"name": "a", "arguments": {"x": 1e999}}</tool_call>', []),  # noqa: E501
+        ('<tool_call>{"name": "a", "arguments": "{\\"x\\": [NaN]}"}</tool_call>', '<tool_call>{"name": "a", "arguments": "{\\"x\\": [NaN]}"}</tool_call>', []),  # noqa: E501
         ('{"name": "Fitzo", "age": 3}', '{"name": "Fitzo", "age": 3}', []),
         ("<tool_call>" + "[" * 100_000, "<tool_call>" + "[" * 100_000, []),
     ],

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from memory.database import Database
 from memory.documents import learning
 from memory.documents.learning import Documents
 from memory.errors import AttuneError, NotFound
+from memory.journal import Journal
 from tests.memory.documents import files
+from tests.support import generation
 
 
 def found(documents: Documents, question: str) -> list[str]:
@@ -53,6 +56,41 @@ def test_what_is_gone_is_forgotten_when_its_folder_is_learned_again(
     assert [Path(path).name for path in report.forgotten] == ["boat.txt"]
     assert found(documents, "blue boat harbour") == []
     assert len(documents.store.all()) == 3
+
+
+def test_a_renamed_file_stays_what_it_was_and_its_citations_with_it(
+    documents: Documents, folder: Path, journal: Journal, db: Database
+) -> None:
+    documents.learn([folder])
+    cited = documents.passages.search("Where does the blue boat lie?")
+    asked = journal.add_user(journal.start_conversation().id, None, "Where?")
+    reply = journal.add_reply(
+        asked.conversation_id, asked.id, "In Lindau.", generation("Where?", passages=tuple(cited))
+    )
+    journal.rate(reply.id, 1)
+    (folder / "old").mkdir()
+    (folder / "boat.txt").rename(folder / "old" / "kayak.txt")
+    report = documents.learn([folder])
+    assert (report.moved, report.added, report.forgotten) == ([str(folder / "old" / "kayak.txt")], [], [])
+    assert "1 moved or renamed" in report.text()
+    [passage, *_] = documents.passages.search("Where does the blue boat lie?")
+    assert (passage.path, passage.document_id) == (report.moved[0], cited[0].document_id)
+    assert len(journal.ledger()) == 1
+    assert journal.generation(reply.id).passages == tuple(cited)
+    # a copy is a document of its own, and what is gone without one is forgotten
+    (folder / "copy.txt").write_bytes((folder / "old" / "kayak.txt").read_bytes())
+    assert [Path(path).name for path in documents.learn([folder]).added] == ["copy.txt"]
+    (folder / "old" / "kayak.txt").unlink()
+    assert len(documents.learn([folder]).forgotten) == 1
+    assert journal.ledger() == []
+
+
+def test_a_cancelled_learning_forgets_nothing(documents: Documents, folder: Path) -> None:
+    documents.learn([folder])
+    (folder / "garden.md").rename(folder / "z.md")
+    assert documents.learn([folder], cancelled=lambda: True).forgotten == []
+    assert len(documents.store.all()) == 3
+    assert len(documents.learn([folder]).moved) == 1
 
 
 def test_a_broken_file_is_named_and_the_others_are_learned(documents: Documents, folder: Path) -> None:
