@@ -186,11 +186,11 @@ def _band(band: Sequence[float]) -> str:
 
 def _closing(figures: Mapping[str, Any]) -> str:
     """The first measured count, and where the curve between the counts crosses, with its interval."""
+    bounds = (figures["ratings_to_80_between"], *figures["ratings_to_80_interval"])
+    if set(bounds) == {None}:
+        return "never"
+    between, low, high = ("never" if bound is None else f"{bound:.0f}" for bound in bounds)
     measured = figures["ratings_to_80"]
-    between, low, high = (
-        "never" if bound is None else f"{bound:.0f}"
-        for bound in (figures["ratings_to_80_between"], *figures["ratings_to_80_interval"])
-    )
     return f"{'-' if measured is None else measured} ({between}, {low}-{high})"
 
 
