@@ -106,7 +106,7 @@ def defaults(**changes: Any) -> Settings:
 def log_level() -> int:
     """What ATTUNE_LOG asks for; without it INFO. No setting of a home: what opens one is logged as well."""
     said = os.environ.get("ATTUNE_LOG", "").strip()
-    if said and said.upper() not in LEVELS:
+    if said and said.upper() not in logging.getLevelNamesMapping():
         raise ConfigError(
             f"The environment sets ATTUNE_LOG to {said[:40]!r}, which is none of {', '.join(LEVELS)}; "
             "correct it or remove it."

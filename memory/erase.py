@@ -35,9 +35,10 @@ STATE_FILES = ("attune.db*", "config.toml")
 STATE_FOLDERS = ("index", "adapters", "backups", "logs", "training", "imports")
 # By any of these a folder is a home, also when the database itself is gone: the next start would restore it
 # from a backup. Names that only Attune gives; a folder `logs` or `backups` alone may be anybody's.
+DATED = "[0-9]*-[0-9]*-[0-9]*-[0-9]*.db*"
 SIGNS = (
-    "attune.db*", "backups/attune-*.db", "backups/damaged-*", "backups/restored-*", "backups/restoring-*",
-    "logs/attune.log*",
+    "attune.db", "attune.db-wal", "attune.db-shm", f"backups/attune-{DATED}", f"backups/damaged-{DATED}",
+    f"backups/restored-{DATED}", "logs/attune.log*",
 )  # fmt: skip
 OPEN = "Attune is open in this home; close it, then erase."
 LOCK = "update.lock"

@@ -48,7 +48,7 @@ def learn(
     stated = says(message.content, text)
     if not stated and not infer and (theirs := meant(message.content, text)) is not None:
         text, stated = theirs, True
-    if stated and (value := to_the_letter(text)) is not None and value not in message.content:
+    if stated and (value := to_the_letter(text)) is not None and _in_another_case(value, message.content):
         # a password in another case is not what the owner said
         theirs = meant(message.content, text)
         text, stated = theirs or text, theirs is not None
@@ -61,6 +61,10 @@ def learn(
     if not infer and not asks(message.content) and not worth(text):
         return Learned(None, "That is not a fact to keep.")
     return _store(facts, text, message, "said" if stated else "inferred")
+
+
+def _in_another_case(value: str, text: str) -> bool:
+    return value not in text and value.casefold() in text.casefold()
 
 
 def _store(facts: Facts, text: str, message: Message, origin: Origin) -> Learned:

@@ -234,10 +234,10 @@ def _saying(facts: Sequence[str], *texts: str) -> set[str]:
     """The sentences that say one of `facts` in other words."""
     wanted = [words for fact in facts if (words := content(fact))]
     return {
-        sentence
+        sentence.strip()  # templates may cut the spaces around what was said
         for text in texts
         for sentence in SENTENCE.split(text)
-        if sentence and any(words <= content(sentence) for words in wanted)
+        if sentence.strip() and any(words <= content(sentence) for words in wanted)
     }
 
 

@@ -72,10 +72,15 @@ class Observations:
         self._look_up([*(reply for _, reply in signals), *others.values()])
         thumbed = {reply.id for event, reply in signals if event.kind == "thumb"}
         verdicts: dict[str, tuple[float, Observation]] = {}
+
+        def judged(key: str, at: float, one: Observation) -> None:
+            verdicts.pop(key, None)  # who thinks again judges now, not in the place of the first time
+            verdicts[key] = at, one
+
         for event, reply in signals:
             if event.kind == "thumb":
                 if self._known[reply.id].style:
-                    verdicts[reply.id] = event.created_at, self._seen(reply, event.value > 0)
+                    judged(reply.id, event.created_at, self._seen(reply, event.value > 0))
                 continue
             if event.kind == "edit":
                 worse = reply
@@ -88,11 +93,11 @@ class Observations:
                 continue
             if event.kind == "edit":
                 wanted = Observation(reply.id, features(event.text or ""), True)
-                verdicts[event.id] = event.created_at, wanted
+                judged(event.id, event.created_at, wanted)
             elif reply.id not in thumbed:
-                verdicts[reply.id] = event.created_at, self._seen(reply, True)
+                judged(reply.id, event.created_at, self._seen(reply, True))
             if worse.id not in thumbed:
-                verdicts[worse.id] = event.created_at, self._seen(worse, False)
+                judged(worse.id, event.created_at, self._seen(worse, False))
         times = [at for at, _ in verdicts.values()]
         seen = weighed([one for _, one in verdicts.values()])
         # whether another base followed a line says nothing about this one

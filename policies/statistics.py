@@ -200,21 +200,21 @@ class TwoSampleTest:
         # without both there is nothing to compare, and a long ledger before a trial costs nothing
         if self.decided is None and min(sum(self.new), sum(self.old)) > 0:
             limit = math.log(1 / self.alpha)
-            if self._log_e(self.new, self.old) >= limit:
+            if self.log_e(self.new, self.old) >= limit:
                 self.decided = "better"
-            elif self._log_e(self.old, self.new) >= limit:
+            elif self.log_e(self.old, self.new) >= limit:
                 self.decided = "worse"
         return self.decided
 
     @property
     def e_values(self) -> tuple[float, float]:
         """(that the new one is better, that it is worse)"""
-        both = self._log_e(self.new, self.old), self._log_e(self.old, self.new)
+        both = self.log_e(self.new, self.old), self.log_e(self.old, self.new)
         better, worse = (math.exp(min(700.0, one)) for one in both)
         return better, worse
 
     @staticmethod
-    def _log_e(high: Sequence[int], low: Sequence[int]) -> float:
+    def log_e(high: Sequence[int], low: Sequence[int]) -> float:
         """The bet that the rate behind `high` = (wins, losses) exceeds the one behind `low`."""
         order = exceeds((high[0], high[1]), (low[0], low[1]))
         if order <= 0:

@@ -115,30 +115,32 @@ class _Alike:
     """
 
     def __init__(self, alpha: float) -> None:
-        self._alpha = alpha
-        self._tests: dict[object, TwoSampleTest] = {}
+        self._limit = math.log(1 / alpha)
+        # by lines of the card: [liked, disliked] under the adapter and before, and the log of the e-value
+        self._seen: dict[object, tuple[list[int], list[int]]] = {}
+        self._logs: dict[object, float] = {}
         self.better = False
 
     def update(self, lines: object, new: bool, win: bool) -> None:
-        self._tests.setdefault(lines, TwoSampleTest(self._alpha)).update(new, win)
-        self.better = self.better or self.e_better >= 1 / self._alpha
+        both = self._seen.setdefault(lines, ([0, 0], [0, 0]))
+        both[0 if new else 1][0 if win else 1] += 1
+        if all(map(sum, both)):
+            self._logs[lines] = TwoSampleTest.log_e(*both)
+            self.better = self.better or sum(self._logs.values()) >= self._limit
 
     @property
     def e_better(self) -> float:
-        return math.prod(test.e_values[0] for test in self._both)
+        return math.exp(min(700.0, sum(self._logs.values())))
 
     @property
     def compared(self) -> tuple[list[int], list[int]]:
         """([liked, disliked] under the adapter, before) of the lines that both had."""
-        new, old = ([sum(side) for side in zip(*sides, strict=True)] for sides in self._sides())
-        return new or [0, 0], old or [0, 0]
-
-    def _sides(self) -> tuple[list[list[int]], list[list[int]]]:
-        return [test.new for test in self._both], [test.old for test in self._both]
-
-    @property
-    def _both(self) -> list[TwoSampleTest]:
-        return [test for test in self._tests.values() if sum(test.new) and sum(test.old)]
+        new, old = [0, 0], [0, 0]
+        for lines in self._logs:
+            for total, side in zip((new, old), self._seen[lines], strict=True):
+                total[0] += side[0]
+                total[1] += side[1]
+        return new, old
 
 
 def _decided(alike: _Alike, against: TwoSampleTest) -> Decision | None:

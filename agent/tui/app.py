@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import threading
 import time
@@ -49,7 +50,8 @@ class AttuneApp(App[None]):
         self.chat = ChatScreen(runtime)
         self._looking = False
         self._had_terminal = False
-        self.touched = time.monotonic()  # of the last key or click
+        self.touched = time.monotonic()  # of the last key, click or movement
+        self.typed = -math.inf  # of the last key
 
     def get_default_screen(self) -> Screen[Any]:
         return self.chat
@@ -79,6 +81,8 @@ class AttuneApp(App[None]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
             self.touched = time.monotonic()
+        if isinstance(event, events.Key | events.Paste):
+            self.typed = time.monotonic()
         top = self.screen_stack[-1] if self.screen_stack else None
         if isinstance(event, events.Key) and isinstance(top, Confirm) and top.too_soon(event.key):
             return
@@ -196,7 +200,10 @@ class AttuneApp(App[None]):
         answer: list[bool] = []
 
         def ask() -> None:
-            if time.monotonic() - self.touched < CALM_SECONDS:
+            if self.chat.talking.stopped:
+                hear(False)
+                return
+            if time.monotonic() - self.typed < CALM_SECONDS:
                 self.set_timer(0.1, ask)
                 return
             given = ", ".join(f"{name}: {one_line(str(value), 80)}" for name, value in arguments.items())

@@ -172,6 +172,11 @@ class Talking:
 
     # --- stopping -------------------------------------------------------------------------------
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the turn that runs was told to stop."""
+        return self._cancel.is_set()
+
     async def stop(self) -> None:
         """Stop what is being spoken, which is kept as far as it came, and take back what still waits."""
         self._cancel.set()

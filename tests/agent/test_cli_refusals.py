@@ -86,7 +86,7 @@ def test_a_log_level_that_there_is_none_of(attune: Attune, monkeypatch: pytest.M
     monkeypatch.setenv("ATTUNE_LOG", "loud")
     assert "ATTUNE_LOG to 'loud', which is none of DEBUG, INFO" in sentence(attune("memory", "list"))
     assert "ATTUNE_LOG" in attune("doctor").out
-    for level in ("", "debug", "WARNING"):
+    for level in ("", "debug", "WARNING", "warn"):
         monkeypatch.setenv("ATTUNE_LOG", level)
         assert attune("memory", "list").code == 0
 

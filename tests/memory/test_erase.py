@@ -162,6 +162,16 @@ def test_a_home_that_is_open_is_not_erased_though_its_database_is_gone(db: Datab
     assert Backups(home).all()
 
 
+def test_names_that_only_look_like_ours_make_no_home(tmp_path: Path) -> None:
+    for name in ("backups/damaged-disk.img", "backups/restored-photos.db", "attune.db.txt", "config.toml"):
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    with pytest.raises(NotFound, match="not a home of Attune"):
+        erase.everything(tmp_path / "mine")
+    assert (tmp_path / "mine" / "backups" / "damaged-disk.img").read_text() == "mine"
+
+
 def test_a_folder_that_is_no_home_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     with pytest.raises(NotFound, match="nothing was deleted"):

@@ -145,6 +145,27 @@ def test_a_password_is_what_the_owner_wrote_and_not_what_a_model_made_of_it(
     assert texts(facts) == {"My wifi password is hunter2."}
 
 
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (
+            "My rent is $900 a month.\nMy salary is $3000.",
+            "The owner's rent is $900 a month and their salary is $3000.",
+        ),
+        (
+            "My email is bob@x.com. My phone is 123.",
+            "The owner's email is bob@x.com and their phone is 123.",
+        ),
+    ],
+)
+def test_what_a_model_joins_of_a_message_is_kept_whole(
+    facts: Facts, journal: Journal, message: str, text: str
+) -> None:
+    stored = learn(facts, text, says(journal, message), infer=False).memory
+    assert stored is not None
+    assert (stored.text, stored.origin) == (text, "said")
+
+
 def test_what_was_recalled_is_not_stored_again(facts: Facts, journal: Journal) -> None:
     memory = facts.remember("My dog is called Fitzo and he is four.")
     asked = says(journal, "Tell me about my dog.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,17 @@ def test_a_small_fact_leaves_prompts_that_only_have_its_word(
     assert [journal.generation(reply.id) for reply in elsewhere] == whole
     assert withheld(db) == {below.id, later.id}
     assert set(lineage.forgotten(db)) == {"v0", "v1"}
+
+
+def test_a_template_that_cuts_spaces_hides_no_sentence(recall: Recall, journal: Journal) -> None:
+    said = "   i do like tea. and so on\nok"
+    source = journal.add_user(journal.start_conversation().id, None, said)
+    memory = recall.facts.remember("I like tea.", source_message_id=source.id)
+    made = replace(generation(said), prompt_text=f"<|user|>\n\n{said.strip()}<|eot|>")
+    reply = journal.add_reply(source.conversation_id, source.id, "Nice.", made)
+    erase.forget_memory(recall, journal, memory.id)
+    assert "tea" not in journal.message(source.id).content
+    assert journal.generation(reply.id).prompt_text == "<|user|>\n\n(forgotten) and so on\nok<|eot|>"
 
 
 def test_each_fact_that_a_message_told_leaves_it(recall: Recall, journal: Journal) -> None:

@@ -27,6 +27,7 @@ from agent.tui.widgets.lines import NoticeLine
 from agent.tui.widgets.pair import Choose
 from agent.tui.widgets.prompt import Prompt, PromptBox
 from agent.tui.widgets.reply import ReplyView
+from agent.tui.widgets.selection import selected_on
 from agent.tui.widgets.status import StatusLine
 from agent.tui.widgets.transcript import Earlier, Transcript
 from agent.tui.widgets.turn import Asked
@@ -213,7 +214,7 @@ class ChatScreen(Screen[None]):
     @on(Prompt.Interrupted)
     async def action_interrupt(self) -> None:
         """Ctrl+C: copy what is selected, else stop the reply, else clear the prompt, else (twice) leave."""
-        if selected := self.get_selected_text():
+        if selected := selected_on(self):
             self.app.copy_to_clipboard(selected)
             self.clear_selection()  # or the next Ctrl+C would stop nothing
             self.app.notify("Copied.", timeout=2)

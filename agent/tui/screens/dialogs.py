@@ -82,7 +82,7 @@ class Confirm(ModalScreen[bool]):
     def too_soon(self, key: str) -> bool:
         """Whether `key` belongs to what the person was writing when the question came."""
         typing = key != "escape" and not key.startswith("ctrl+")
-        return typing and time.monotonic() - self.shown < self._calm
+        return typing and self._calm > 0 and time.monotonic() - self.shown < self._calm
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()

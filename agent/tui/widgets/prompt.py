@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from agent.tui import keys
 from agent.tui.plain import clean, editable
+from agent.tui.widgets.selection import selected_on
 
 LONGEST = 400_000  # characters; more than this stalls a terminal, and no model here reads a tenth of it
 HINT = "Enter sends \u00b7 Ctrl+J new line \u00b7 / commands \u00b7 Tab replies \u00b7 F1 keys"
@@ -124,7 +125,7 @@ class Prompt(TextArea):
 
     def action_copy_or_interrupt(self) -> None:
         # what is selected with the mouse in a reply was selected later than what is still marked in here
-        if self.selected_text and not self.screen.get_selected_text():
+        if self.selected_text and not selected_on(self.screen):
             self.action_copy()
         else:
             self.post_message(self.Interrupted())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from textual import events
+from textual.geometry import Offset
+from textual.selection import Selection
 
 from agent.tui.screens.why import WhyScreen
+from agent.tui.widgets.markdown import ReplyText
 from agent.tui.widgets.reply import ReplyView
 from tests.agent.tui.fake_runtime import FakeRuntime, Hold
 from tests.agent.tui.waiting import chat_of, notices, rating, running, say, talked, until, words
@@ -251,6 +254,22 @@ async def test_page_keys_scroll_while_the_prompt_keeps_the_focus(runtime: FakeRu
 
 
 # --- Ctrl+C -------------------------------------------------------------------------------------
+
+
+async def test_ctrl_c_after_the_selected_text_became_shorter(runtime: FakeRuntime) -> None:
+    """A fence is closed and another one opened, in the same place of the screen and with fewer lines."""
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        text = ReplyText()
+        await chat.mount(text)
+        await text.grow("Hi\n\n```python\na=1\nb=2\nc=3\nd=4\n")
+        chat.selections = {text.query_one(".open"): Selection(Offset(0, 1), Offset(3, 3))}
+        assert chat.get_selected_text()
+        await text.grow("```\n\n```sh\nls\n")
+        chat.prompt.put("a draft")
+        await pilot.press("ctrl+c")
+        await until(lambda: not chat.prompt.text)
+        assert not chat.selections
 
 
 @pytest.mark.parametrize("from_prompt", [False, True], ids=["reply", "prompt"])

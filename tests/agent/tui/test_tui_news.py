@@ -51,12 +51,12 @@ async def test_a_question_waits_until_nobody_types_and_takes_no_typing_at_first(
     monkeypatch.setattr("agent.tui.app.CALM_SECONDS", 3600.0)
     async with running(runtime) as pilot:
         app = pilot.app
-        app.touched = time.monotonic()
+        app.typed = time.monotonic()
         asking = asyncio.ensure_future(asyncio.to_thread(runtime.ask_permission, "shell", {}))
         await pilot.press(*"many ")
         await until(lambda: app.chat.prompt.text == "many ")
         assert app.screen is app.chat
-        app.touched -= 3600.0  # the person stops to think
+        app.typed -= 3600.0  # the person stops to think
         question = await until(lambda: app.screen if isinstance(app.screen, Confirm) else None)
         await until(lambda: question.query("#no") and question.shown < math.inf)
         await pilot.press(*"yes", "enter", "left", "enter", "n", "f1")
@@ -72,11 +72,23 @@ async def test_a_question_can_be_refused_at_once(
 ) -> None:
     monkeypatch.setattr("agent.tui.app.CALM_SECONDS", 3600.0)
     async with running(runtime) as pilot:
-        pilot.app.touched -= 3600.0
+        pilot.app.typed -= 3600.0
         asking = asyncio.ensure_future(asyncio.to_thread(runtime.ask_permission, "shell", {}))
         await until(lambda: isinstance(pilot.app.screen, Confirm) and pilot.app.screen.query("#no"))
         await pilot.press("escape")
         assert await asking is False
+
+
+async def test_a_stopped_turn_asks_nothing_any_more(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.tui.app.CALM_SECONDS", 3600.0)
+    async with running(runtime) as pilot:
+        asking = asyncio.ensure_future(asyncio.to_thread(runtime.ask_permission, "shell", {}))
+        pilot.app.typed = time.monotonic()
+        await pilot.app.chat.talking.stop()
+        assert await asking is False
+        assert pilot.app.screen is pilot.app.chat
 
 
 async def test_confirm_moves_between_its_buttons(runtime: FakeRuntime) -> None:
