@@ -22,7 +22,7 @@ from typing import Any
 
 from memory.errors import AttuneError
 from policies.learners import checkpointing
-from policies.learners.packed import completion_logits, packing
+from policies.learners.packed import completion_logits, few_calls, packing
 from policies.learners.rows import LearnError, Tokens, padding
 
 TINY = 20_000_000
@@ -132,6 +132,8 @@ def fit(
     from transformers import PrinterCallback, TrainerCallback, set_seed
     from trl.trainer.utils import disable_dropout_in_model
 
+    from policies.learners.fused import fused
+
     started = time.monotonic()
     padding(tokenizer)
     references: dict[int, Any] = {}
@@ -217,7 +219,11 @@ def fit(
     disable_dropout_in_model(trainer.model)
     trainer.remove_callback(PrinterCallback)
     try:
-        with warnings.catch_warnings(), packing(model) if objective else nullcontext():
+        with (
+            warnings.catch_warnings(),
+            packing(model) if objective else nullcontext(),
+            fused(trainer.model) if few_calls(model.device) else nullcontext(),
+        ):
             warnings.simplefilter("ignore", FutureWarning)
             loss = trainer.train().training_loss
         if cancel.is_set():

@@ -165,11 +165,19 @@ def _level(branches: Sequence[Branch], positions: Sequence[int], device: Any) ->
 
 
 def _whole(branches: Sequence[Branch], positions: Sequence[int], device: Any) -> Level:
+    """Made on the device: T * T values are little work there, and much for the cores that hold the line."""
     import torch
 
-    at = torch.tensor(positions, dtype=torch.int32)
-    distance = torch.full((len(positions), len(positions)), -1, dtype=torch.int32)
-    for one in branches:
-        asked, lies = at[one.start : one.start + one.length], at[one.path]
-        distance[one.start : one.start + one.length, one.path] = asked[:, None] - lies[None, :]
-    return Level(queries=None, keys=None, distance=distance[None].to(device), spoken=None)
+    # A path is made of whole branches. Of each token: the places where those of its own begin, -1 for fewer.
+    starts = {one.start for one in branches}
+    begins = [[at for at in one.path if at in starts] for one in branches]
+    deep = max(map(len, begins))
+    own = [0] * len(positions)
+    of_token = [[-1] * deep for _ in positions]
+    for one, found in zip(branches, begins, strict=True):
+        for at in range(one.start, one.start + one.length):
+            own[at], of_token[at] = one.start, [*found, *[-1] * (deep - len(found))]
+    place, key, asked = (torch.tensor(each, device=device) for each in (positions, own, of_token))
+    related = (asked[:, :, None] == key).any(1)
+    distance = (place[:, None] - place).to(torch.int32)
+    return Level(queries=None, keys=None, distance=distance.masked_fill_(~related, -1)[None], spoken=None)
