@@ -87,10 +87,11 @@ def history(path: Sequence[Message], unanswered: bool = True) -> list[dict[str, 
     """The chat list of a path of messages, as it was sent.
 
     User turns that never got a reply are joined to the next one, since many templates refuse two in a
-    row; with `unanswered` False they are left out. One that was refused for its length was sent as
-    nothing, and stays nothing.
+    row, and one that says the same once more takes the place of the one before; with `unanswered` False
+    they are left out. One that was refused for its length was sent as nothing, and stays nothing.
     """
     messages: list[dict[str, Any]] = []
+    asked: dict[str, str] = {}
     for message in path:
         content = message.sent if message.sent is not None else message.content
         if message.role == "tool":
@@ -100,13 +101,15 @@ def history(path: Sequence[Message], unanswered: bool = True) -> list[dict[str, 
             if message.tool_calls:
                 entry["tool_calls"] = [dict(call) for call in message.tool_calls]
             messages.append(entry)
-        elif not content:
-            continue
-        elif messages and messages[-1]["role"] == "user":
-            before = f"{messages[-1]['content']}\n\n" if unanswered else ""
-            messages[-1] = {"role": "user", "content": before + content}
-        else:
-            messages.append({"role": "user", "content": content})
+        elif content:
+            if messages and messages[-1]["role"] == "user":
+                messages.pop()
+            else:
+                asked.clear()
+            asked.pop(message.content, None)
+            asked[message.content] = content
+            said = "\n\n".join(asked.values()) if unanswered else content
+            messages.append({"role": "user", "content": said})
     return messages
 
 

@@ -120,6 +120,13 @@ def test_history_joins_what_was_never_answered() -> None:
     assert prompt.history(path, unanswered=False)[0] == {"role": "user", "content": "<m>Two."}
 
 
+def test_what_is_sent_again_after_a_failure_is_asked_once() -> None:
+    path = [message("user", "One."), message("user", "Two."), message("user", "Two.", sent="<m>Two.")]
+    assert prompt.history(path) == [{"role": "user", "content": "One.\n\n<m>Two."}]
+    later = [*path, message("assistant", "Yes."), message("user", "Two.")]
+    assert [each["content"] for each in prompt.history(later)] == ["One.\n\n<m>Two.", "Yes.", "Two."]
+
+
 def words(messages: list[dict]) -> int:
     return sum(len(re.findall(r"\S+", entry["content"])) for entry in messages)
 
