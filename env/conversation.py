@@ -10,7 +10,8 @@ P  The next prompt follows in an order shuffled once per episode by the seed; af
    person never leaves: `terminated` is always False, and the TimeLimit that gymnasium.make adds
    (40 steps) truncates.
 R  `rewards.response` of what the person did: +1 or -1 for a thumb; for someone who edits, 1 for a
-   reply that was read and left as it is, and less the more of it was changed; 0 for nothing.
+   reply that was read and left as it is, and less the more of it was changed; 0 for nothing. The same
+   reply to the same prompt may be judged otherwise the next time, where the person is noisy.
 
 `info` of a step carries {"verdict": 1 | -1 | 0, "satisfied": bool}: the thumb, and the truth behind it
 without noise, for measuring only. "edit" and "why" (str) are there when the person wrote one. `info` of
@@ -19,6 +20,7 @@ a reset carries {"name": str}, what the person is called. Equal seeds and action
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,6 +38,7 @@ ENV_ID = "attune/Conversation-v0"
 PROMPT_LENGTH = 4_000
 REPLY_LENGTH = 20_000
 POOL = 200
+SPLITS = ("train", "held_out")
 
 
 class ConversationEnv(gymnasium.Env[str, str]):
@@ -62,7 +65,11 @@ class ConversationEnv(gymnasium.Env[str, str]):
         if prompts is None:
             from env.skills.probes import everyday_prompts
 
+            if split not in SPLITS:
+                raise ValueError(f"No split {split!r}; the splits are {', '.join(SPLITS)}.")
             prompts = everyday_prompts(split, POOL, 0)
+        if isinstance(prompts, str) or not all(isinstance(prompt, str) for prompt in prompts):
+            raise ValueError("`prompts` is a sequence of texts, one for each question.")
         if not prompts:
             raise ValueError("A conversation needs at least one prompt.")
         self.observation_space = AnyText(PROMPT_LENGTH)
@@ -74,7 +81,9 @@ class ConversationEnv(gymnasium.Env[str, str]):
         self._turn = 0
         self._shown = ""
         # a wrong taste, noise or rate is told here, not at the first reset
-        self._person = Person(taste or STYLES[0], noise, rate, then=then, drift_at=drift_at, habit=habit)
+        first = STYLES[0] if taste is None else taste
+        self._person = Person(first, noise, rate, then=then, drift_at=drift_at, habit=habit)
+        self._read: Counter[tuple[str, str]] = Counter()
 
     @property
     def person(self) -> Person:
@@ -87,10 +96,13 @@ class ConversationEnv(gymnasium.Env[str, str]):
         """Start an episode; `seed` fixes its person and the order of its prompts."""
         super().reset(seed=seed)
         who = int(self.np_random.integers(2**31))
-        drawn = STYLES[int(self.np_random.integers(len(STYLES)))]
+        drawn = int(self.np_random.integers(len(STYLES)))
+        # a drift to the taste that was there already would be none
+        style = STYLES[drawn] if STYLES[drawn] != self._person.then else STYLES[drawn - 1]
         self._order = [int(i) for i in self.np_random.permutation(len(self._pool))]
-        self._person = replace(self._person, taste=self._taste or drawn, seed=who)
+        self._person = replace(self._person, taste=style if self._taste is None else self._taste, seed=who)
         self._turn = 0
+        self._read.clear()
         self._shown = f"> {self._prompt}\n"
         return self._prompt, {"name": self._person.name}
 
@@ -101,7 +113,9 @@ class ConversationEnv(gymnasium.Env[str, str]):
         if not isinstance(action, str):
             raise TypeError(f"A reply is a str, not {type(action).__name__}.")
         person, turn = self._person, self._turn
-        did = person.respond(self._prompt, action, turn)
+        read = self._prompt, action
+        did = person.respond(*read, turn, self._read[read])
+        self._read[read] += 1
         satisfied = person.satisfied(action, self._prompt, turn)
         info: dict[str, Any] = {"verdict": did.value or 0, "satisfied": satisfied}
         info |= {key: text for key, text in (("edit", did.edit), ("why", did.why)) if text is not None}

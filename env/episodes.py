@@ -8,8 +8,9 @@ episodes through gymnasium.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -53,15 +54,17 @@ def episode(journal: Journal, leaf_id: str) -> tuple[Step, ...]:
     A reward is the effective thumb (the latest one that was not taken back); without one it is what the
     newest edit or pick says of the reply (see `env.rewards`).
     """
-    return _steps(journal, leaf_id, _judged(journal))
+    return _steps(journal, leaf_id, _judged(journal), journal.generation)
 
 
 def episodes(journal: Journal) -> Iterator[tuple[Step, ...]]:
     """Every branch of every conversation, oldest first; what branches share is in each of them."""
     judged = _judged(journal)
     for conversation in reversed(journal.conversations(limit=-1)):
+        # read once, or a conversation of many branches takes memory that grows with its square
+        generation = cache(journal.generation)
         for leaf_id in _last_replies(journal.messages(conversation.id)):
-            yield _steps(journal, leaf_id, judged)
+            yield _steps(journal, leaf_id, judged, generation)
 
 
 def signals(journal: Journal) -> Iterator[Signal]:
@@ -79,10 +82,12 @@ def signals(journal: Journal) -> Iterator[Signal]:
             yield Signal(feedback, reply, generation)
 
 
-def _steps(journal: Journal, leaf_id: str, judged: Mapping[str, float]) -> tuple[Step, ...]:
+def _steps(
+    journal: Journal, leaf_id: str, judged: Mapping[str, float], generation_of: Callable[[str], Generation]
+) -> tuple[Step, ...]:
     path = pairwise([None, *journal.path(leaf_id)])
     said = [(before, reply) for before, reply in path if reply and reply.role == "assistant"]
-    generations = [journal.generation(reply.id) for _, reply in said]
+    generations = [generation_of(reply.id) for _, reply in said]
     following = [*(tuple(generation.messages) for generation in generations[1:]), None]
     return tuple(
         Step(

@@ -1,8 +1,8 @@
 """Simulated people: a hidden taste, and answers to replies that are noisy and do not always come.
 
-A person is a pure function of what is read: the same seed, prompt, reply and turn give the same
-answer, in any order and in any process. So an experiment can be cut into pieces and still be the same
-one. What can be liked stands in `env.tastes`; everything is judged by text features, never by a model.
+A person is a pure function of what is read: the same seed, prompt, reply and turn, read as often
+before, give the same answer, in any order and in any process. So an experiment can be cut into pieces
+and still be the same one. What can be liked stands in `env.tastes`; everything is judged by text features, never by a model.
 """
 
 from __future__ import annotations
@@ -72,12 +72,14 @@ class Person:
         for taste in (self.taste, self.then):
             if isinstance(taste, str):
                 wish(taste)
+            elif taste is not None and not callable(taste) and not isinstance(taste, TopicTaste):
+                raise ValueError(f"A taste is a name, a TopicTaste or a predicate, not {taste!r}.")
         for name, share in (("noise", self.noise), ("rate", self.rate)):
-            if not 0.0 <= share <= 1.0:
+            if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
                 raise ValueError(f"{name} is a probability from 0 to 1, not {share!r}.")
         if (self.then is None) != (self.drift_at is None):
             raise ValueError("A taste that drifts needs both: `then`, and the turn `drift_at`.")
-        if self.drift_at is not None and self.drift_at < 0:
+        if self.drift_at is not None and (not isinstance(self.drift_at, int) or self.drift_at < 0):
             raise ValueError(f"drift_at is a turn, counted from 0, not {self.drift_at!r}.")
         if self.habit not in get_args(Habit):
             raise ValueError(f"No habit {self.habit!r}; the habits are {', '.join(get_args(Habit))}.")
@@ -92,13 +94,16 @@ class Person:
         # nobody is pleased by silence, not even who wants no bullets and no emoji
         return bool(reply.strip()) and bool(self.wants(prompt, turn)(traits(reply, self.name)))
 
-    def judge(self, prompt: str, reply: str, turn: int = 0) -> int | None:
+    def judge(self, prompt: str, reply: str, turn: int = 0, before: int = 0) -> int | None:
         """+1 or -1 for `reply` to `prompt`, or None if the person does not rate it."""
-        return self.respond(prompt, reply, turn).value
+        return self.respond(prompt, reply, turn, before).value
 
-    def respond(self, prompt: str, reply: str, turn: int = 0) -> Response:
-        """Everything that the person does about `reply` to `prompt`."""
-        chance = self._chance(prompt, reply)
+    def respond(self, prompt: str, reply: str, turn: int = 0, before: int = 0) -> Response:
+        """Everything that the person does about `reply` to `prompt`.
+
+        `before` is how often they have read this very reply to it: each reading is a throw of the dice.
+        """
+        chance = self._chance(prompt, reply, before)
         if chance.random() >= self.rate:
             return Response()
         pleased, wants = self.satisfied(reply, prompt, turn), self.wants(prompt, turn)
@@ -113,9 +118,10 @@ class Person:
         words = wants.complaints(traits(reply, self.name)) if self.habit == "says_why" and not pleased else ()
         return Response(1 if pleased else -1, why=chance.choice(words) if words else None, read=True)
 
-    def _chance(self, prompt: str, reply: str) -> random.Random:
+    def _chance(self, prompt: str, reply: str, before: int) -> random.Random:
+        text = f"{self.seed}\x00{prompt}\x00{reply}" + (f"\x00{before}" if before else "")
         # lone surrogates may reach us from a model; they are not worth a crash
-        read = f"{self.seed}\x00{prompt}\x00{reply}".encode("utf-8", "surrogatepass")
+        read = text.encode("utf-8", "surrogatepass")
         return random.Random(hashlib.blake2b(read, digest_size=8).digest())
 
 

@@ -10,7 +10,9 @@ R  The recorded reward of the recorded reply (a thumb, else an edit or a pick, s
    any other, of which nobody can tell. `info["recorded"]` says which it was, so that a policy can be
    scored on matching steps alone: the replay method of Li et al. 2011 (arXiv 1003.5956).
 
-Replying `info["reply"]` each time replays the journal. It is read once, when the environment is made.
+Of the keys that `info` has in `env.conversation` none is here: nobody knows what is true behind a thumb of
+the owner's. Replying `info["reply"]` each time replays the journal, which is read once, when the
+environment is made.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ class ReplayEnv(gymnasium.Env[str, str]):
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 (gymnasium's own)
 
     def __init__(self, home: str | Path, render_mode: str | None = None) -> None:
+        if not isinstance(home, str | Path):
+            raise TypeError(f"`home` is the folder of a journal, not {home!r}.")
         self.observation_space = AnyText(PROMPT_LENGTH)
         self.action_space = AnyText(REPLY_LENGTH)
         self.render_mode = render_mode

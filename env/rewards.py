@@ -10,7 +10,7 @@ from memory.records import Feedback
 
 # What an edit may change: the words, and the marks that give a reply its looks, its tone and, in a formula
 # or in code, its meaning.
-TOKEN = re.compile(rf"{WORD.pattern}|{EMOJI.pattern}|[.!?]+|[^\w\s,]+")
+TOKEN = re.compile(rf"{WORD.pattern}|{EMOJI.pattern}|[.!?]+|(?:[^\w\s,]|_)+")
 
 
 def thumb(value: int | None) -> float:

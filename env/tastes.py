@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from env import rewriting
 from env.questions import kind
@@ -130,7 +130,13 @@ def wish(taste: str | Taste | Wish | TopicTaste, prompt: str = "") -> Wish:
         return TASTES[taste]
     if isinstance(taste, TopicTaste):
         return taste.of(prompt)
-    return taste if isinstance(taste, Style | Mixture) else Style(taste)
+    if isinstance(taste, Style | Mixture) or _is_wish(taste):
+        return taste
+    return Style(taste)
+
+
+def _is_wish(taste: Taste | Wish) -> TypeGuard[Wish]:
+    return all(hasattr(taste, name) for name in ("opposite", "rewrite", "complaints"))
 
 
 # The five styles first, in the order of `memory.features.STYLES`; then the other lines of the card.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 from memory.features import Features, features
 
-NUMBERED = re.compile(r"^\s*\d+[.)]\s+\S", re.MULTILINE)
+NUMBERED = re.compile(r"^[^\S\n]*\d+[.)]\s+\S", re.MULTILINE)
 GOOD = "great|good|excellent|lovely|nice|wonderful|brilliant|smart|clever|interesting|perfect|thoughtful"
 PRAISE = re.compile(
     rf"\b(?:{GOOD}) (?:question|topic|choice|idea|point|thought|thinking)\b|\bglad you asked\b"

@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+\S", re.MULTILINE)
+# Written so that no text takes time that grows with the square of its length: a model that has lost its way
+# fills a reply with line breaks or with exclamation marks.
+BULLET = re.compile(r"^[^\S\n]*(?:[-*\u2022]|\d+[.)])\s+\S", re.MULTILINE)
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50]")
-SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)")
+SENTENCE_END = re.compile(r"(?<![.!?])[.!?]+(?=\s|$)")
+CLOSING_QUESTION = re.compile(r"\?[^\w?]*$")
 WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 CODE = re.compile(r"```|`[^`\n]+`")
 FRIENDLY = re.compile(
@@ -71,7 +74,7 @@ def features(text: str) -> Features:
         emoji=bool(EMOJI.search(body)),
         friendly=friendly > 0 and friendly > formal,
         formal=formal > 0 and formal >= friendly,
-        closing_question=bool(re.search(r"\?\W*$", body)),
+        closing_question=bool(CLOSING_QUESTION.search(body)),
         code=bool(CODE.search(body)),
         hedging=bool(HEDGE.search(body)),
         examples=bool(EXAMPLE.search(body)),

@@ -154,7 +154,7 @@ def run_cell(
     prompt, _ = conversation.reset(seed=seed)
     unwrapped: Any = conversation.unwrapped
     person: Person = unwrapped.person
-    adversary = Person(says(PHRASE), seed=person.seed + 1, habit="edits")
+    adversary = Person(says(PHRASE), rate=experiment.rate, seed=person.seed + 1, habit="edits")
     cell = Cell(arm, taste, seed)
     started, used = time.monotonic(), time.process_time()
     with _closing(make_learner(arm, seed)) as learner:
@@ -194,7 +194,7 @@ def run_cell(
                 did = adversary.respond(asked_now, text)
                 edit, why = did.edit, None
                 # an editor says nothing of a reply that pleases; from the adversary it is a thumb up
-                verdict = 0 if edit else did.value or 1
+                verdict = 0 if edit or not did.read else did.value or 1
             turn += 1
             if edit:
                 learner.edit(reply_id, edit)

@@ -234,6 +234,24 @@ def test_silence_pleases_not_even_an_adversary(tmp_path):
     assert result["arms"]["base"]["ups"] == 0
 
 
+def test_an_adversary_among_few_ratings_is_as_silent_as_the_person(monkeypatch):
+    read = []
+    answer = Person.respond
+
+    def noted(self, *what):
+        did = answer(self, *what)
+        read.append((self.seed, did.read))
+        return did
+
+    monkeypatch.setattr(Person, "respond", noted)
+    few = Experiment(40, prompts=prompts, rate=0.3, adversary=0.5, skills=False)
+    run(make, (), ("brief",), (0,), few)
+    own = min(seed for seed, _ in read)
+    said = [bothered for seed, bothered in read if seed == own + 1]
+    assert len(said) > 30
+    assert 0.1 < sum(said) / len(said) < 0.5
+
+
 def test_fewer_ratings_end_at_a_checkpoint_of_their_own():
     found = run(make, arms=("base",), **QUICK, experiment=Experiment(ratings=10, prompts=prompts))
     assert list(found["arms"]["base"]["satisfaction"]) == ["0", "4", "8", "10"]

@@ -69,6 +69,16 @@ def test_noise_reaches_the_thumb_and_not_the_truth(make):
     assert env.step(BRIEF)[1:] == (-1.0, False, False, {"verdict": -1, "satisfied": True})
 
 
+def test_noise_and_silence_are_drawn_anew_for_what_is_said_again(make):
+    env = make(taste="brief", noise=0.3, rate=0.5, prompts=["Owls?"], max_episode_steps=400)
+    env.reset(seed=4)
+    verdicts = [env.step(BRIEF)[4]["verdict"] for _ in range(400)]
+    assert 0.4 < verdicts.count(0) / 400 < 0.6
+    assert 0.2 < verdicts.count(-1) / (400 - verdicts.count(0)) < 0.4
+    env.reset(seed=4)
+    assert [env.step(BRIEF)[4]["verdict"] for _ in range(400)] == verdicts
+
+
 def episode(env, seed):
     prompt, _ = env.reset(seed=seed)
     told = [prompt]
@@ -139,6 +149,14 @@ def test_wrong_use_is_told(make):
         make(taste="loud")
     with pytest.raises(ValueError, match="at least one prompt"):
         make(prompts=[])
+    for taste in ("", 5, ("brief",)):
+        with pytest.raises(ValueError, match="taste"):
+            make(taste=taste)
+    for prompts in ("Owls?", [1, 2]):
+        with pytest.raises(ValueError, match="sequence of texts"):
+            make(prompts=prompts)
+    with pytest.raises(ValueError, match="the splits are train, held_out"):
+        make(prompts=None, split="nope")
     env = make().unwrapped
     with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
         env.step(BRIEF)
@@ -175,6 +193,15 @@ def test_the_taste_drifts_at_its_step_of_every_episode(make):
     for seed in (1, 2):
         env.reset(seed=seed)
         assert [env.step(BRIEF)[1] for _ in range(4)] == [1.0, 1.0, -1.0, -1.0]
+
+
+def test_a_drift_is_to_another_taste_than_the_one_that_was_drawn(make):
+    env = make(then="formal", drift_at=3)
+    drawn = set()
+    for seed in range(60):
+        env.reset(seed=seed)
+        drawn.add(env.unwrapped.person.taste)
+    assert drawn == set(STYLES) - {"formal"}
 
 
 def test_a_reset_tells_what_the_person_is_called(make):

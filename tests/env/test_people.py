@@ -91,13 +91,49 @@ def test_noise_does_not_change_what_truly_satisfies():
     assert Person("brief", noise=1.0).satisfied("Yes.")
 
 
+def test_each_reading_of_the_same_reply_is_a_throw_of_its_own():
+    person = Person("brief", noise=0.3, rate=0.8, seed=3)
+    thumbs = [person.judge("Owls?", "Yes.", turn, before=turn) for turn in range(2000)]
+    assert 0.17 < thumbs.count(None) / 2000 < 0.23
+    assert 0.27 < thumbs.count(-1) / (2000 - thumbs.count(None)) < 0.33
+    assert thumbs == [person.judge("Owls?", "Yes.", turn, before=turn) for turn in range(2000)]
+
+
+def test_a_taste_of_ones_own_keeps_its_words():
+    class Shouting:
+        opposite = None
+
+        def __call__(self, seen):
+            return seen.text.isupper()
+
+        def rewrite(self, text, prompt, name):
+            return text.upper()
+
+        def complaints(self, seen):
+            return ("Louder!",)
+
+    assert Person(Shouting(), habit="edits").respond("?", "Cats sleep.").edit == "CATS SLEEP."
+    assert Person(Shouting(), habit="says_why").respond("?", "Cats sleep.").why == "Louder!"
+
+
 def test_a_lone_surrogate_is_read_like_any_text():
     assert Person("brief").judge("\ud800", "\udfff fine") == 1
 
 
-@pytest.mark.parametrize("wrong", [{"taste": "loud"}, {"noise": 1.5}, {"rate": -0.1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"taste": "loud"},
+        {"taste": ""},
+        {"taste": 5},
+        {"taste": ("brief",)},
+        {"noise": 1.5},
+        {"noise": "0.1"},
+        {"rate": -0.1},
+    ],
+)
 def test_what_no_person_can_be_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"loud|noise|rate"):
+    with pytest.raises(ValueError, match=r"taste|noise|rate"):
         Person(**{"taste": "brief", **wrong})
 
 
@@ -336,6 +372,8 @@ def test_a_person_is_a_pure_function_of_what_is_read(prompt, reply, turn, habit,
         {"then": "formal"},
         {"drift_at": 3},
         {"then": "formal", "drift_at": -1},
+        {"then": "formal", "drift_at": 1.5},
+        {"then": 7, "drift_at": 1},
         {"habit": "shouts"},
         {"then": "x"},
     ],
