@@ -188,17 +188,21 @@ def unpair(unpaired: Sequence[Unpaired], pairs: Iterable[Pair]) -> list[Unpaired
 def split(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
     """(training, held out): about `fraction` of the rows held out, the same ones every time.
 
-    No conversation and no question stands on both sides. Where nearly all was said in one
-    conversation that rule would leave nothing to test with, and only the questions are kept apart
-    (then a held-out prompt may still quote an earlier reply as history). Thumbs up and down are held
-    out in the proportion they have in the ledger as far as whole groups allow.
+    No conversation and no question stands on both sides. Where words that are said everywhere ("go on")
+    tie most conversations together, whole conversations are drawn, and their rows whose question is
+    trained on stand on neither side. Where more than half was said in one conversation that would leave
+    nothing to test with, and only the questions are kept apart (then a held-out prompt may still quote an
+    earlier reply as history). Thumbs up and down are held out in the proportion they have in the ledger
+    as far as whole groups allow.
     """
     want = round(len(data) * fraction)
     if want < 1:
         return list(data), []
-    groups = _groups(data, by_conversation=True)
-    if max(len(group) for group in groups) > len(data) / 2:
-        groups = _groups(data, by_conversation=False)
+    most = len(data) / 2
+    for by in (("question", "conversation"), ("conversation",), ("question",)):
+        groups = _groups(data, by)
+        if max(len(group) for group in groups) <= most:
+            break
     groups.sort(key=lambda group: hashlib.sha256(f"{seed}:{_key(data[group[0]])}".encode()).digest())
     room = {True: 0.0, False: 0.0}
     for row in data:
@@ -211,14 +215,19 @@ def split(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row
             held.update(group)
             for label in labels:
                 room[label] -= 1
+    asked = {row.prompt.question for at, row in enumerate(data) if at not in held}
+    left = {at for at in held if data[at].prompt.question not in asked}
+    talks = {data[at].conversation_id for at in left}
+    # a conversation of which nothing is left to test with is one to train on
+    gone = {at for at in held - left if data[at].conversation_id in talks}
     return (
-        [row for at, row in enumerate(data) if at not in held],
-        [row for at, row in enumerate(data) if at in held],
+        [row for at, row in enumerate(data) if at not in left | gone],
+        [row for at, row in enumerate(data) if at in left],
     )
 
 
-def _groups(data: Sequence[Row], by_conversation: bool) -> list[list[int]]:
-    """Indices of rows that belong together, transitively (union-find)."""
+def _groups(data: Sequence[Row], by: Sequence[str]) -> list[list[int]]:
+    """Indices of rows that belong together, transitively (union-find), `by` "question", "conversation"."""
     parent = list(range(len(data)))
 
     def root(at: int) -> int:
@@ -229,11 +238,9 @@ def _groups(data: Sequence[Row], by_conversation: bool) -> list[list[int]]:
 
     first: dict[tuple[str, str], int] = {}
     for at, row in enumerate(data):
-        keys = [("question", row.prompt.question)]
-        if by_conversation:
-            keys.append(("conversation", row.conversation_id))
-        for key in keys:
-            parent[root(at)] = root(first.setdefault(key, at))
+        told = {"question": row.prompt.question, "conversation": row.conversation_id}
+        for name in by:
+            parent[root(at)] = root(first.setdefault((name, told[name]), at))
     groups: dict[int, list[int]] = defaultdict(list)
     for at in range(len(data)):
         groups[root(at)].append(at)

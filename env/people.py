@@ -2,7 +2,8 @@
 
 A person is a pure function of what is read: the same seed, prompt, reply and turn, read as often
 before, give the same answer, in any order and in any process. So an experiment can be cut into pieces
-and still be the same one. What can be liked stands in `env.tastes`; everything is judged by text features, never by a model.
+and still be the same one. What can be liked stands in `env.tastes`; everything is judged by text
+features, never by a model.
 """
 
 from __future__ import annotations

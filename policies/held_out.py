@@ -18,38 +18,40 @@ def hold_out(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[
     """(training, held out), each in the order of `data`: about `fraction` of the rows held out.
 
     No conversation and no question stands on both sides, but for the exception in `env.datasets.split`
-    (nearly all was said in one conversation). Deterministic.
+    (most was said in one conversation). A row of a held-out conversation whose question is trained on
+    stands on neither. Deterministic.
     """
     want = round(len(data) * fraction)
-    late = _newest(data, want)
-    early = [at for at in range(len(data)) if at not in late]
+    late, neither = _newest(data, want)
+    early = [at for at in range(len(data)) if at not in late | neither]
     rest = [data[at] for at in early]
     if not rest or want <= len(late):
         return rest, [data[at] for at in sorted(late)]
-    _, drawn = split(rest, (want - len(late)) / len(rest), seed)
+    training, drawn = split(rest, (want - len(late)) / len(rest), seed)
     chosen = {id(row) for row in drawn}
-    held = late | {at for at in early if id(data[at]) in chosen}
-    return (
-        [row for at, row in enumerate(data) if at not in held],
-        [row for at, row in enumerate(data) if at in held],
-    )
+    return training, [row for at, row in enumerate(data) if at in late or id(row) in chosen]
 
 
-def _newest(data: Sequence[Row], want: int) -> set[int]:
-    """Rows of the newest conversations, whole ones that share no question with any other, at most half of
-    `want`; the very newest may fill all of it."""
+def _newest(data: Sequence[Row], want: int) -> tuple[set[int], set[int]]:
+    """(held out, on neither side): rows of the newest conversations, at most half of `want`; the very newest
+    may fill all of it. Whole conversations: their rows whose question was asked in another as well are on
+    neither side, and a conversation without any other rows is passed over.
+    """
     talks: dict[str, list[int]] = defaultdict(list)
     asked: dict[str, set[str]] = defaultdict(set)
     for at, row in enumerate(data):
         talks[row.conversation_id].append(at)
         asked[row.prompt.question].add(row.conversation_id)
     late: set[int] = set()
+    neither: set[int] = set()
     if want < 2:
-        return late
+        return late, neither
     newest_first = sorted(talks.values(), key=lambda rows: -max(data[at].created_at for at in rows))
     for place, rows in enumerate(newest_first):
-        if len(late) + len(rows) > (want // 2 if place else want):
+        own = {at for at in rows if len(asked[data[at].prompt.question]) == 1}
+        if len(late) + len(own) > (want // 2 if place else want):
             break
-        if all(len(asked[data[at].prompt.question]) == 1 for at in rows):
-            late.update(rows)
-    return late
+        if own:
+            late |= own
+            neither.update(set(rows) - own)
+    return late, neither

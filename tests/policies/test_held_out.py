@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,6 +64,28 @@ def test_a_new_conversation_that_repeats_an_old_question_is_not_held_out_for_its
     assert not sides[0] & sides[1]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_words_that_are_said_everywhere_do_not_tie_conversations_together(seed: int) -> None:
+    chance = random.Random(seed)
+    generic = ("go on", "thanks", "why?")
+    rows = [
+        row(
+            at,
+            f"c{at // 4}",
+            chance.choice(generic) if at % 4 and chance.random() < 0.4 else f"q {at}",
+            at % 3 > 0,
+        )
+        for at in range(80)
+    ]
+    train, held = hold_out(rows, 0.2)
+    assert len(held) >= 8
+    assert len(train) >= 56
+    assert not {each.conversation_id for each in train} & {each.conversation_id for each in held}
+    assert not {each.prompt.question for each in train} & {each.prompt.question for each in held}
+    newest = max(each.created_at for each in train)
+    assert any(each.created_at > newest for each in held), "nothing of it is newer than the training"
+
+
 def test_one_conversation_alone_is_never_held_out_whole() -> None:
     train, held = hold_out(ledger(20, size=20), 0.2)
     assert len(train) >= 15
@@ -73,13 +97,25 @@ def test_one_conversation_alone_is_never_held_out_whole() -> None:
     st.lists(st.tuples(st.integers(0, 12), st.integers(0, 30), st.booleans()), min_size=1, max_size=60),
     st.floats(0.0, 0.5),
 )
-def test_nothing_is_lost_and_nothing_leaks(told: list[tuple[int, int, bool]], fraction: float) -> None:
+def test_nothing_leaks_and_nothing_is_lost_but_repeated_questions(
+    told: list[tuple[int, int, bool]], fraction: float
+) -> None:
     rows = [
         row(at, f"c{talk}", f"question {question}", liked) for at, (talk, question, liked) in enumerate(told)
     ]
     train, held = hold_out(rows, fraction)
     ids = [each.reply_id for each in rows]
-    assert sorted(each.reply_id for each in (*train, *held)) == sorted(ids)
+    used = [each.reply_id for each in (*train, *held)]
+    assert len(used) == len(set(used))
+    talks, questions = (
+        {each.conversation_id for each in held},
+        [each.prompt.question for each in rows],
+    )
+    for each in rows:
+        if each.reply_id not in used:
+            assert questions.count(each.prompt.question) > 1
+            assert each.conversation_id in talks
+    assert set(used) <= set(ids)
     assert not {each.prompt.question for each in train} & {each.prompt.question for each in held}
     assert (train, held) == hold_out(rows, fraction)
     for side in (train, held):
