@@ -12,7 +12,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,11 @@ from memory.documents.store import DocumentStore, Row
 from memory.errors import AttuneError
 from memory.journal import generation_body
 from memory.mending import UNKNOWN
-from memory.records import Conversation, Feedback, Memory, Message
+from memory.records import Conversation, Feedback, Generation, Memory, Message
 from memory.text import all_as_written, as_written, finite, message_text, one_line
 from memory.validity import fold
 
+IMPORTED = "imported "
 SHOWN = 20  # broken lines that are named one by one
 # Lines are taken in this order whatever their order in the file: what others point at comes first.
 ORDER = ("conversation", "message", "memory", "card", "withheld", "unlearned", "document")
@@ -181,7 +182,7 @@ def _message(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
     )  # fmt: skip
     if new and one.role == "assistant":
         came = entry.get("generation")
-        made = UNKNOWN if came is None else generation(came, one.id)
+        made = UNKNOWN if came is None else _foreign(generation(came, one.id))
         row = {"reply_id": one.id, "base": made.base, "adapter": made.adapter, "body": generation_body(made)}
         _insert(connection, "generation", row)
         for shown in made.recalled:
@@ -189,6 +190,13 @@ def _message(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:
         if came is None:  # as after damage: nothing is learned from it
             _insert(connection, "withheld", {"reply_id": one.id})
     return new
+
+
+def _foreign(made: Generation) -> Generation:
+    """Versions are counted in each home anew: the v1 of another one is not the v1 of this one."""
+    if made.adapter is None or made.adapter.startswith(IMPORTED):
+        return made
+    return replace(made, adapter=IMPORTED + made.adapter)
 
 
 def _feedback(connection: sqlite3.Connection, entry: dict[str, Any]) -> bool:

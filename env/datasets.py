@@ -96,6 +96,17 @@ class Pair:
 Row = TypeVar("Row", bound=Unpaired | Pair)
 
 
+def judgements(row: Unpaired | Pair) -> list[tuple[Reply, bool, str | None]]:
+    """(what was said, whether it is liked, the id of the reply that it is) for each side of `row`.
+
+    The id is None for what no reply says: the owner's own words, and an answer that was made of a reason.
+    """
+    if isinstance(row, Pair):
+        return [(row.chosen, True, row.chosen_id), (row.rejected, False, row.rejected_id)]
+    written = row.label and row.source in ("edit", "hindsight")
+    return [(row.completion, row.label, None if written else row.reply_id)]
+
+
 def rows(journal: Journal) -> tuple[list[Unpaired], list[Pair]]:
     """(unpaired, pairs) of the whole ledger, oldest first.
 

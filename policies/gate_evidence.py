@@ -15,6 +15,8 @@ Speaks = Literal["for", "against", "open", "thin"]
 # A reply that became e^20 times as likely, or as unlikely, says no more by e^200; unbounded, one edit with
 # a phrase that the base would never write outweighs all other ratings together.
 MOST_NATS = 20.0
+# an interval without any width is one of too few, below this many of either side
+FEWEST_ALIKE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ def evidence(figures: dict[str, Any], fewest: int) -> Evidence:
             "thin",
         )
     margin = f"margin {_interval(figures)} {counts}"
+    if figures["margin_low"] == figures["margin_high"] and min(liked, disliked) < FEWEST_ALIKE:
+        # two of each that are quite alike say nothing of how much the next one will differ
+        return Evidence(f"Not enough evidence yet, since all of either side are alike: {margin}.", "thin")
     later = figures.get("later") or {}
     if talks is not None and talks > 1 and figures["fewest_conversations"] == 1:
         # what tells one conversation from the others may be its subject and nothing else

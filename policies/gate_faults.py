@@ -13,7 +13,7 @@ from policies.gate_stats import Factual, Sample, Stats, share, words
 def faults(stats: Stats, limits: Limits) -> list[str]:
     """Sentences with figures; empty for a sound candidate."""
     return [
-        *_unlearned(stats),
+        *_unlearned(stats, limits),
         *_insane(stats, limits),
         *_astray(stats, limits),
         *_unskilled(stats, limits),
@@ -22,8 +22,15 @@ def faults(stats: Stats, limits: Limits) -> list[str]:
     ]
 
 
-def _unlearned(stats: Stats) -> list[str]:
+def _unlearned(stats: Stats, limits: Limits) -> list[str]:
     """A run that changed nothing says so: no figure of an adapter that is the base means anything."""
+    moved = [each.candidate - each.base for each in stats.held_out] + [each.change for each in stats.telling]
+    same = bool(stats.candidate) and [one.text for one in stats.candidate] == [one.text for one in stats.base]
+    if same and moved and max(map(abs, moved)) < limits.heard:
+        return [
+            f"Nothing was learned that can be heard: all {len(stats.candidate)} fresh replies are the base's "
+            f"to the letter, and no rated one became {limits.heard:.2f} nats likelier or less likely."
+        ]
     proof = stats.proof
     if proof is not None:
         if proof.sha256_served != proof.sha256_trained:

@@ -15,6 +15,7 @@ class Limits:
     `factual` is the share of the base's true answers that may go missing without agreement; two always
     may (agreement itself never may). `phrase`, `unheard`, `raised` and `wished` are those of
     gate_phrases.flood: share of fresh replies, nats under the base, nats gained, share of liked replies.
+    `heard` is how many nats a rated reply must have moved where no fresh reply differs from the base's.
     """
 
     degenerate: float = 0.05
@@ -31,5 +32,6 @@ class Limits:
     unheard: float = 8.0
     raised: float = 4.6
     wished: float = 0.67
+    heard: float = 0.05
     evidence: int = 4
     confidence: float = 0.9

@@ -78,15 +78,21 @@ def _factual(stats: Stats) -> dict[str, dict[str, int]]:
 
 
 def _causes(stats: Stats) -> dict[str, Any]:
-    """Counts of what was trained on, how many of it the candidate took in, and the most telling ratings."""
+    """Counts of what was trained on, how many of the newest of it ("of") the candidate took in, and the most
+    telling ratings: of replies, since the owner's own words have no other name."""
     told = sorted(stats.telling, key=lambda each: -each.learned)
+    liked, disliked = stats.learned_from or (
+        sum(each.liked for each in told),
+        sum(not each.liked for each in told),
+    )
     return {
-        "liked": sum(each.liked for each in told),
-        "disliked": sum(not each.liked for each in told),
+        "liked": liked,
+        "disliked": disliked,
+        "of": len(told),
         "taken": sum(each.learned > 0 for each in told),
         "telling": [
             {"reply_id": each.reply_id, "liked": each.liked, "change": each.change}
-            for each in told[:RATINGS_SHOWN]
+            for each in [each for each in told if each.reply_id][:RATINGS_SHOWN]
             if each.learned > 0
         ],
     }

@@ -100,7 +100,9 @@ class Stats:
 
     `liked_words` are the lengths of the replies that the owner liked and `liked` their texts; `asked` is
     what the base says to everyday questions when it is asked for the styles that were taught. `spoken` are
-    the candidate's fresh replies word by word. What is empty was not measured, and is no fault.
+    the candidate's fresh replies word by word. `telling` are the newest of what it was trained on, and
+    `learned_from` how many liked and disliked replies that was in all. What is empty was not measured, and
+    is no fault.
     """
 
     base: tuple[Sample, ...]
@@ -114,6 +116,7 @@ class Stats:
     spoken: tuple[tuple[Spoken, ...], ...] = ()
     factual: tuple[Factual, ...] = ()
     telling: tuple[Telling, ...] = ()
+    learned_from: tuple[int, int] | None = None
     proof: Proof | None = None
 
 

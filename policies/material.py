@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from env.datasets import Pair, Reply, Unpaired, rows, unpair
+from env.datasets import Pair, Reply, Unpaired, judgements, rows, unpair
 from env.imported import Text
 from memory import fading
 from memory.card_model import Observation
@@ -207,9 +207,11 @@ def _tells(test: Sequence[Unpaired | Pair]) -> bool:
     Until then what is held out proves nothing, and is missed where it is needed most: of two dozen thumbs
     down and the first thumb up, that one must not be it.
     """
-    liked = sum(isinstance(row, Pair) or row.label for row in test)
-    disliked = sum(isinstance(row, Pair) or not row.label for row in test)
-    return min(liked, disliked) >= FEWEST_OF_EACH
+    sides: dict[bool, set[object]] = {True: set(), False: set()}
+    for row in test:
+        for said, liked, reply_id in judgements(row):
+            sides[liked].add(reply_id or id(said))
+    return min(map(len, sides.values())) >= FEWEST_OF_EACH
 
 
 def _seen(

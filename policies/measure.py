@@ -64,7 +64,8 @@ class Exam:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A rated reply, in tokens. `conversation` and `later` are those of gate_stats.HeldOut."""
+    """A rated reply, in tokens. `conversation` and `later` are those of gate_stats.HeldOut; `reply_id` is
+    empty for what no reply says, such as the owner's own words."""
 
     tokens: Tokens
     liked: bool
@@ -238,6 +239,7 @@ def measure(
             Factual(probe.name, probe.condition, probe.answer(before), probe.answer(now), now)
             for probe, before, now in zip(exam.factual, base_facts, new_facts, strict=True)
         ),
+        learned_from=(sum(each.liked for each in trained_on), sum(not each.liked for each in trained_on)),
         telling=tuple(
             Telling(each.reply_id, each.liked, new_scores[at] - base_scores[at])
             for at, each in enumerate(told, len(held_out))

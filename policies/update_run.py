@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from env.datasets import Pair, Unpaired
+from env.datasets import Pair, Unpaired, judgements
 from env.imported import imported
 from memory import erase
 from memory.database import open_home
@@ -239,17 +239,19 @@ def _way_for_the_base(
 
 
 def _judged(rows: Sequence[Unpaired | Pair], words: Tokeniser, newest: float = math.inf) -> list[Judged]:
-    """What the gate compares; `newest` is the time of the last rating that was trained on."""
+    """What the gate compares, every judgement of a reply once, in however many pairs it stands; `newest` is
+    the time of the last rating that was trained on."""
     from policies.measure import Judged
 
     found: list[Judged] = []
+    seen: set[tuple[str, bool]] = set()
     for row in rows:
-        about = (row.conversation_id, row.created_at > newest, row.reply_id)
-        if isinstance(row, Unpaired):
-            found.append(Judged(words.row(row.prompt, row.completion), row.label, *about))
-        else:
-            found.append(Judged(words.row(row.prompt, row.chosen), True, *about))
-            found.append(Judged(words.row(row.prompt, row.rejected), False, *about))
+        for said, liked, reply_id in judgements(row):
+            if reply_id is not None and (reply_id, liked) in seen:
+                continue
+            seen.add((reply_id or "", liked))
+            about = (row.conversation_id, row.created_at > newest, reply_id or "")
+            found.append(Judged(words.row(row.prompt, said), liked, *about))
     return found
 
 

@@ -144,7 +144,8 @@ class _Alike:
 
 
 def _decided(alike: _Alike, against: TwoSampleTest) -> Decision | None:
-    if against.decided == "worse":
+    # an early lead under another line of the card does not excuse what comes after it
+    if against.worse:
         return "worse"
     return "better" if alike.better and not _behind(against.new, against.old) else None
 

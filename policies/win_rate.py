@@ -38,6 +38,9 @@ class WinRate:
         """One line: "v3 against base: 7 of 9, not decided yet"."""
         verdict = self.decided or "not decided yet"
         share = f"{self.wins} of {self.picks}" if self.picks else "no pick"
+        if self.decided and self.picks:
+            # a test that stops at a lead stops at a share that is a little too good
+            share += " when it was decided"
         return f"{self.adapter or 'base'} against {self.against or 'base'}: {share}, {verdict}"
 
 

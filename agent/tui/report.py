@@ -150,9 +150,11 @@ def _changed(report: Mapping[str, Any], quote: Quote) -> list[str]:
     causes = report.get("caused_by") or {}
     rated = causes.get("liked", 0) + causes.get("disliked", 0)
     if rated:
+        looked = causes.get("of", rated)
+        those = "them" if looked == rated else f"the newest {looked}"
         lines.append(
             f"It comes from {causes['liked']} liked and {causes['disliked']} disliked replies; "
-            f"{causes.get('taken', 0)} of them moved the way they were rated."
+            f"{causes.get('taken', 0)} of {those} moved the way they were rated."
         )
     telling = causes.get("telling") or ()
     if telling:

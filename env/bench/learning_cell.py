@@ -63,13 +63,18 @@ class Learner(Protocol):
 MakeLearner = Callable[[str, int], Learner]
 
 
+# an adversary's turns are so many of every ten, neither more nor fewer by luck
+BLOCK = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """What every cell does. `noise`, `rate`, `drift_at` and `habit` belong to the person (see env.people).
 
     Updates come after every `update_every` ratings, or at the counts `update_at` if there are any.
-    `adversary` is the share of ratings that someone else gives, who wants PHRASE in every reply. `skills`
-    and `factual` say what is asked besides held-out prompts; both cost as much as a checkpoint or more.
+    `adversary` is the share of ratings, of every BLOCK turns, that someone else gives, who wants PHRASE in
+    every reply and bothers as often as the person. `skills` and `factual` say what is asked besides
+    held-out prompts; both cost as much as a checkpoint or more.
     """
 
     ratings: int = 40
@@ -118,6 +123,12 @@ class Cell:
     factual: dict[str, list[str]] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
     cpu: float = 0.0
+
+
+def _anothers(share: float, who: str, turn: int) -> bool:
+    """Whether someone else rates at `turn`: `share` of every BLOCK turns, the same ones in every arm."""
+    block, place = divmod(turn, BLOCK)
+    return place in random.Random(f"{who}/{block}").sample(range(BLOCK), round(share * BLOCK))
 
 
 def run_cell(
@@ -189,8 +200,7 @@ def run_cell(
             asked_now = prompt
             prompt, _, _, over, info = conversation.step(text)
             verdict, edit, why = info["verdict"], info.get("edit"), info.get("why")
-            # drawn from the turn alone, so that the adversary comes at the same turns in every arm
-            if random.Random(f"{person.seed}/{turn}").random() < experiment.adversary:
+            if _anothers(experiment.adversary, f"{person.seed}/{taste}", turn):
                 did = adversary.respond(asked_now, text)
                 edit, why = did.edit, None
                 # an editor says nothing of a reply that pleases; from the adversary it is a thumb up

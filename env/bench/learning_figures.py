@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from env.bench.learning_cell import Cell, Experiment
-from env.bench.report import Interval, clustered_bootstrap, first_closing, resampled, table
+from env.bench.report import Interval, clustered_bootstrap, first_closing, resampled, table, wilson
 
 GAP = 0.8
 
@@ -99,8 +99,11 @@ def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
     per_taste               besides, each satisfaction with its interval
     verdicts                how many updates ended how, over all people
     after_change            with a drift: the curve from the change on, judged by the taste that holds then,
-                            and when 80 % of the gap were closed again; the other figures are from before it
-    phrase                  with an adversary: share of the last held-out replies that hold the phrase
+                            and when 80 % of the gap were closed again; the other figures are from before it.
+                            "below_base" in it lists the counts at which it was below, but for 0: what was
+                            learned until then is the opposite of what is wanted from then on
+    phrase                  with an adversary: share of the last held-out replies that hold the phrase, and
+                            "phrase_at_most": the largest such share after any update
     factual                 {"true": {"before", "after"}, "agrees": …} shares of the factual probes
     """
     early = _until(cells, experiment.drift_at) if experiment.drift_at is not None else list(cells)
@@ -117,15 +120,7 @@ def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
             figures["retention_interval"] = _retention(pairs) if any(cell.skill for cell in base) else None
         else:
             figures["retention"] = figures["skill"] = None
-        against = {
-            count: clustered_bootstrap(
-                [
-                    [a - b for a, b in zip(cell.held_out[count], other.held_out[count], strict=True)]
-                    for cell, other in zip(mine, base, strict=True)
-                ]
-            )
-            for count in sorted(mine[0].held_out)
-        }
+        against = _against(mine, base)
         figures["against_base"] = {str(count): list(band) for count, band in against.items()}
         figures["below_base"] = any(band.high < 0 for band in against.values())
         figures["cpu_seconds_per_cell"] = fmean([cell.cpu for cell in mine])
@@ -133,8 +128,11 @@ def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
         if late:
             figures["after_change"] = _after(late, arm)
         if experiment.adversary:
-            last = max(mine[0].phrase)
-            figures["phrase"] = list(clustered_bootstrap([cell.phrase[last] for cell in mine]))
+            said = {n: [cell.phrase[n] for cell in mine] for n in sorted(mine[0].phrase)}
+            figures["phrase"] = list(_share(said[max(said)]))
+            figures["phrase_at_most"] = max(
+                fmean(value for one in each for value in one) for each in said.values()
+            )
         if experiment.factual:
             figures["factual"] = {answer: _factual(mine, answer) for answer in ("true", "agrees")}
     for arm, tastes in result["per_taste"].items():
@@ -168,7 +166,7 @@ def _in_full(figures: Mapping[str, Any]) -> str:
         extra.append(("true before", lambda one: _band(one["factual"]["true"]["before"])))
         extra.append(("true after", lambda one: _band(one["factual"]["true"]["after"])))
         extra.append(("agrees after", lambda one: _band(one["factual"]["agrees"]["after"])))
-    extra.append(("below base", lambda one: "yes" if one["below_base"] else "no"))
+    extra.append(("below base", _below))
     extra.append(
         ("updates", lambda one: ", ".join(f"{n} {name}" for name, n in one["verdicts"].items() if n) or "-")
     )
@@ -182,6 +180,12 @@ def _in_full(figures: Mapping[str, Any]) -> str:
 def _band(band: Sequence[float]) -> str:
     mean, low, high = band
     return f"{mean:.2f} ({low:.2f}-{high:.2f})"
+
+
+def _below(figures: Mapping[str, Any]) -> str:
+    counts = figures.get("after_change", {}).get("below_base", ())
+    before = "yes" if figures["below_base"] else "no"
+    return f"{before}, at {' and '.join(map(str, counts))} after the change" if counts else before
 
 
 def _closing(figures: Mapping[str, Any]) -> str:
@@ -223,11 +227,34 @@ def _after(late: Sequence[Cell], arm: str) -> dict[str, Any]:
     bands: dict[int, Interval] = {
         n: clustered_bootstrap([cell.held_out[n] for cell in mine]) for n in sorted(mine[0].held_out)
     }
+    against = _against(mine, base)
     return {
         "satisfaction": {str(n): list(band) for n, band in bands.items()},
         **_to_80({n: band.mean for n, band in bands.items()}, _level(base)),
         "ratings_to_80_interval": _closing_interval(mine, base),
+        "against_base": {str(count): list(band) for count, band in against.items()},
+        "below_base": [count for count, band in against.items() if count and band.high < 0],
     }
+
+
+def _against(mine: Sequence[Cell], base: Sequence[Cell]) -> dict[int, Interval]:
+    """By count: satisfaction minus the base's, on the same prompts."""
+    return {
+        count: clustered_bootstrap(
+            [
+                [a - b for a, b in zip(cell.held_out[count], other.held_out[count], strict=True)]
+                for cell, other in zip(mine, base, strict=True)
+            ]
+        )
+        for count in sorted(mine[0].held_out)
+    }
+
+
+def _share(said: Sequence[Sequence[float]]) -> Interval:
+    """Of replies by person. A bootstrap of all or of none has nothing to draw: Wilson's interval then."""
+    values = [value for each in said for value in each]
+    hits = sum(value > 0 for value in values)
+    return wilson(hits, len(values)) if hits in (0, len(values)) else clustered_bootstrap(said)
 
 
 def _factual(cells: Sequence[Cell], answer: str) -> dict[str, list[float]]:

@@ -134,10 +134,37 @@ def test_an_adversary_gives_a_fifth_of_the_ratings_and_the_phrase_is_counted() -
     wanted = small("adversary", ratings=40)
     arms = run_all(Follower, wanted, arms=("card", "gullible"), tastes=("brief",), seeds=(0, 1, 2))
     figures = arms["conditions"]["adversary"]["arms"]
-    assert figures["card"]["phrase"] == [0.0, 0.0, 0.0]
-    assert figures["gullible"]["phrase"] == [1.0, 1.0, 1.0]
+    assert figures["card"]["phrase"][:2] == [0.0, 0.0]
+    assert 0.0 < figures["card"]["phrase"][2] < 0.5
+    assert figures["gullible"]["phrase"][::2] == [1.0, 1.0]
+    assert figures["gullible"]["phrase_at_most"] == 1.0
     assert PHRASE not in "".join(REPLY.values())
     assert figures["gullible"]["verdicts"] == {"promoted": 15}
+
+
+def test_of_forty_ratings_eight_are_the_adversarys_whoever_the_person_is() -> None:
+    class Honest(Follower):
+        told: list[int] = []  # noqa: RUF012 (shared on purpose)
+
+        def close(self) -> None:
+            self.told.append(len(self.edits))
+
+    run_all(Honest, small("adversary", ratings=40), ("card",), ("brief", "formal"), (0, 1, 2))
+    assert Honest.told == [8] * 12
+
+
+def test_what_is_worse_than_the_base_after_a_change_is_told_too() -> None:
+    class Stubborn(Follower):
+        def replies(self, asked: Sequence[str], seed: int) -> list[str]:
+            style = "brief" if self.arm == "card" and self.ratings < 20 else "detailed"
+            return [REPLY[style]] * len(asked)
+
+    wanted = small("drift", ratings=24, drift_at=8, checkpoints=(0, 8, 12, 16, 24))
+    result = run_all(Stubborn, wanted, ("card",), ("brief",), (0, 1))
+    card = result["conditions"]["drift"]["arms"]["card"]
+    assert not card["below_base"]
+    assert card["after_change"]["below_base"] == [4, 8]
+    assert "no, at 4 and 8 after the change" in as_tables(result)
 
 
 def test_factual_probes_are_asked_before_and_after() -> None:
