@@ -12,6 +12,7 @@ from agent import prompt
 from agent.turn import Drawn, Turn, read
 from memory.errors import AttuneError
 from policies.policy import Chooses
+from policies.watch import SET_ASIDE
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
@@ -28,11 +29,14 @@ class BestOf:
 
     def reward(self) -> str | None:
         """The folder of the reward model that chooses: that of the newest adapter of this base whose model
-        foretold held-out ratings better than a guess; none of what was forgotten since is in it."""
+        foretold held-out ratings better than a guess; none of what was forgotten since is in it. None once
+        the taste has changed, until there is one of the new taste."""
         base = self._runtime.base_sha256
         for one in reversed(self._runtime.registry.list(base)):
             if base not in (None, one.base_sha256):
                 continue  # the registry lists those of all bases
+            if SET_ASIDE in one.report:
+                return None  # whatever is older knows no newer taste
             found = one.report.get("reward_model") or {}
             if found.get("gain_low", 0.0) > 0.0 and not one.forgotten and one.path not in self._failed:
                 return one.path

@@ -198,7 +198,10 @@ def _forget(runtime: Runtime, rest: str, context: CommandContext) -> CommandResu
 def _rate(value: int) -> Callable[[Runtime, str, CommandContext], CommandResult]:
     def act(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
         reply_id = _reply(runtime, context)
-        runtime.rate(reply_id, value, why=rest or None)
+        before = runtime.journal.effective(reply_id)
+        # the same thumb once more takes back no reason that was given with the first
+        if rest or before is None or before.value != value:
+            runtime.rate(reply_id, value, why=rest or None)
         said = {1: "Rated good.", -1: "Rated bad.", 0: "The rating is taken back."}[value]
         return CommandResult(said, "rated", reply_id)
 

@@ -7,7 +7,6 @@ left empty, and the learner fills them in.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -112,7 +111,7 @@ def rows(journal: Journal) -> tuple[list[Unpaired], list[Pair]]:
 
     A thumb is always an unpaired row; where siblings under one question have opposite thumbs they are
     pairs as well, and the learner takes the one reading or the other, never both. Of what was said of the
-    same two replies, the newest counts.
+    same two replies, and of several edits of one reply, the newest counts.
     """
     unpaired: list[Unpaired] = []
     pairs: list[Pair] = []
@@ -160,10 +159,10 @@ def _standing(pairs: Iterable[Pair]) -> list[Pair]:
 
     Where thumbs only say the same as a pick, the pick stays.
     """
-    found: dict[frozenset[str | None] | tuple[str, ...], Pair] = {}
+    found: dict[frozenset[str | None], Pair] = {}
     for pair in sorted(pairs, key=lambda pair: pair.created_at):
-        edit = pair.source == "edit"
-        both = pair.feedback_ids if edit else frozenset({pair.chosen_id, pair.rejected_id})
+        # of the owner's own words for a reply the newest count: what they replaced is not preferred to it
+        both = frozenset({pair.chosen_id, pair.rejected_id})
         old = found.get(both)
         if old is None or pair.source != "siblings" or old.chosen_id != pair.chosen_id:
             found.pop(both, None)
@@ -194,76 +193,6 @@ def unpair(unpaired: Sequence[Unpaired], pairs: Iterable[Pair]) -> list[Unpaired
             about = (reply_id or pair.reply_id, pair.conversation_id, pair.created_at, pair.feedback_ids)
             result.append(Unpaired(pair.prompt, reply, label, *about, pair.source, style=pair.style))
     return result
-
-
-def split(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
-    """(training, held out): about `fraction` of the rows held out, the same ones every time.
-
-    No conversation and no question stands on both sides. Where words that are said everywhere ("go on")
-    tie most conversations together, whole conversations are drawn, and their rows whose question is
-    trained on stand on neither side. Where more than half was said in one conversation that would leave
-    nothing to test with, and only the questions are kept apart (then a held-out prompt may still quote an
-    earlier reply as history). Thumbs up and down are held out in the proportion they have in the ledger
-    as far as whole groups allow.
-    """
-    want = round(len(data) * fraction)
-    if want < 1:
-        return list(data), []
-    most = len(data) / 2
-    for by in (("question", "conversation"), ("conversation",), ("question",)):
-        groups = _groups(data, by)
-        if max(len(group) for group in groups) <= most:
-            break
-    groups.sort(key=lambda group: hashlib.sha256(f"{seed}:{_key(data[group[0]])}".encode()).digest())
-    room = {True: 0.0, False: 0.0}
-    for row in data:
-        room[_liked(row)] += fraction
-    held: set[int] = set()
-    for group in groups:
-        labels = [_liked(data[at]) for at in group]
-        # half a row over the quota is rounding, more would empty the training side of a rare label
-        if all(room[label] - labels.count(label) >= -0.5 for label in set(labels)):
-            held.update(group)
-            for label in labels:
-                room[label] -= 1
-    asked = {row.prompt.question for at, row in enumerate(data) if at not in held}
-    left = {at for at in held if data[at].prompt.question not in asked}
-    talks = {data[at].conversation_id for at in left}
-    # a conversation of which nothing is left to test with is one to train on
-    gone = {at for at in held - left if data[at].conversation_id in talks}
-    return (
-        [row for at, row in enumerate(data) if at not in left | gone],
-        [row for at, row in enumerate(data) if at in left],
-    )
-
-
-def _groups(data: Sequence[Row], by: Sequence[str]) -> list[list[int]]:
-    """Indices of rows that belong together, transitively (union-find), `by` "question", "conversation"."""
-    parent = list(range(len(data)))
-
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
-        return at
-
-    first: dict[tuple[str, str], int] = {}
-    for at, row in enumerate(data):
-        told = {"question": row.prompt.question, "conversation": row.conversation_id}
-        for name in by:
-            parent[root(at)] = root(first.setdefault((name, told[name]), at))
-    groups: dict[int, list[int]] = defaultdict(list)
-    for at in range(len(data)):
-        groups[root(at)].append(at)
-    return list(groups.values())
-
-
-def _key(row: Unpaired | Pair) -> str:
-    return f"{row.prompt.question}:{row.prompt.text}"
-
-
-def _liked(row: Unpaired | Pair) -> bool:
-    return row.label if isinstance(row, Unpaired) else True
 
 
 def _thumb(signal: Signal) -> Unpaired:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from env.datasets import Row, split
+from env.datasets import Row
+from env.splits import split
 
 
 def hold_out(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
     """(training, held out), each in the order of `data`: about `fraction` of the rows held out.
 
-    No conversation and no question stands on both sides, but for the exception in `env.datasets.split`
+    No conversation and no question stands on both sides, but for the exception in `env.splits.split`
     (most was said in one conversation). A row of a held-out conversation whose question is trained on
     stands on neither. Deterministic.
     """

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from policies.learners.rows import Tokeniser
 
 ALGORITHMS = ("auto", "kto", "dpo", "ppo", "grpo", "sft")
+ASKED_FOR = "asked for"
 # below this many rows every one of them is needed for training, and a handful would prove nothing
 FEWEST_TO_HOLD_OUT = 16
 # of liked and of disliked replies held out: the gate's interval needs as many (`gate_evidence`)
@@ -89,7 +90,7 @@ def material(
     gone = {event for row in rated if row.created_at <= turned for event in row.feedback_ids}
     pairs = [pair for pair in compared if pair.created_at > turned and gone.isdisjoint(pair.feedback_ids)]
     spoken = [pair for pair in pairs if _speaks(pair.chosen) and _speaks(pair.rejected)]
-    why = "asked for"
+    why = ASKED_FOR
     if algorithm == "auto":
         choice = choose(thumbs, spoken, texts)
         algorithm, why = choice.algorithm, choice.reason

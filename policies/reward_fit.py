@@ -39,13 +39,15 @@ NEVER = 1e-6  # no view is believed to be surer than this
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The rows of its replies (`other` None for a thumb), whether it is +1 or -1, its prompt, and when it was
-    given: a taste is read off judgements in their order, since the old ones fade."""
+    given: a taste is read off judgements in their order, since the old ones fade, and off those alone that
+    are about `style` and not about what a reply says."""
 
     reply: int
     other: int | None
     sign: float
     prompt: tuple[int, ...]
     at: float = 0.0
+    style: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,23 @@ class Fit:
 
 
 def judgements(
-    thumbs: Sequence[Thumb], pairs: Sequence[Preference], times: Sequence[float] = ()
+    thumbs: Sequence[Thumb],
+    pairs: Sequence[Preference],
+    times: Sequence[float] = (),
+    styles: Sequence[bool] = (),
 ) -> tuple[list[Tokens], list[Judgement]]:
-    """All replies, and the judgements that point into them. `times` are those of the thumbs, then of the
-    pairs; without any they were given in this order."""
-    given = iter(times or range(len(thumbs) + len(pairs)))
+    """All replies, and the judgements that point into them. `times` and `styles` (see `Judgement`) are those
+    of the thumbs, then of the pairs; without any they were given in this order, and all about style."""
+    number = len(thumbs) + len(pairs)
+    given = zip(times or range(number), styles or [True] * number, strict=True)
     rows = [thumb.tokens for thumb in thumbs]
     seen = [
-        Judgement(at, None, 1.0 if thumb.liked else -1.0, tuple(thumb.tokens.prompt_ids), next(given))
+        Judgement(at, None, 1.0 if thumb.liked else -1.0, tuple(thumb.tokens.prompt_ids), *next(given))
         for at, thumb in enumerate(thumbs)
     ]
     for pair in pairs:
         prompt = tuple(pair.chosen.prompt_ids)
-        seen.append(Judgement(len(rows), len(rows) + 1, 1.0, prompt, next(given)))
+        seen.append(Judgement(len(rows), len(rows) + 1, 1.0, prompt, *next(given)))
         rows += [pair.chosen, pair.rejected]
     return rows, seen
 
@@ -181,7 +187,7 @@ def _share(views: Sequence[_View]) -> float:
 def _taste(shows: Sequence[Features], seen: Sequence[Judgement]) -> TastePosterior:
     """A pair reads as one reply liked and one disliked."""
     found = []
-    for each in sorted(seen, key=lambda each: each.at):
+    for each in sorted((each for each in seen if each.style), key=lambda each: each.at):
         found.append(Observation(str(each.reply), shows[each.reply], each.sign > 0))
         if each.other is not None:
             found.append(Observation(str(each.other), shows[each.other], False))

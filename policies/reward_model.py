@@ -56,13 +56,15 @@ class RewardModel:
         thumbs: Sequence[Thumb],
         pairs: Sequence[Preference] = (),
         times: Sequence[float] = (),
+        styles: Sequence[bool] = (),
     ) -> RewardModel:
         """Learn from all judgements. `model` must be the base (LoRA layers in it are switched off). `times`
-        say when the thumbs and then the pairs were given; without any, in this order.
+        say when the thumbs and then the pairs were given; without any, in this order. `styles` say which of
+        them are about style, and not about what a reply says; without any, all are.
 
         Raises LearnError below FEWEST judgements, or where all are thumbs the same way.
         """
-        rows, seen = judgements(thumbs, pairs, times)
+        rows, seen = judgements(thumbs, pairs, times, styles)
         if len(seen) < FEWEST or (not pairs and len({each.sign for each in seen}) < 2):
             raise LearnError(
                 f"A reward model needs {FEWEST} ratings, some up and some down (or pairs), and there are "

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.imported import Text
+from policies.learners.choose import choose
 from policies.learners.distil import Lesson, believed, contrasted, distilled, reliability, summary
 from policies.learners.hindsight import Hindsight, hindsight
 from policies.learners.lora import LearningSettings, TrainResult
 from policies.learners.rows import LearnError, Tokeniser, Tokens
-from policies.material import Material, TasteChanged, explains, system_message
+from policies.material import ASKED_FOR, Material, TasteChanged, explains, system_message
 
 if TYPE_CHECKING:
     from memory.taste_posterior import TastePosterior
@@ -99,14 +100,16 @@ def _from_judgements(
     made = list(found.pairs) if found else []
     pairs = [row for row in cut.train if isinstance(row, Pair)] + made
     # reasons of which no pair came are thumbs down all the same
-    algorithm = "kto" if cut.algorithm == "dpo" and not pairs and cut.thumbs else cut.algorithm
+    algorithm = cut.algorithm
+    if algorithm == "dpo" and cut.thumbs and (not pairs or (cut.why != ASKED_FOR and _too_few(cut, made))):
+        algorithm = "kto"
     judged = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
     belief = believed(policy, judged, words)
     lessons = distilled(policy, judged, belief, words, objecting, system=system_message(cut))
     learned: list[Unpaired | Pair]
     if algorithm == "kto":
-        rows = cut.train if cut.algorithm == "kto" else cut.thumbs
-        singles = unpair([row for row in rows if isinstance(row, Unpaired)], made)
+        rows, compared = (cut.train, ()) if cut.algorithm == "kto" else (cut.thumbs, cut.pairs)
+        singles = unpair([row for row in rows if isinstance(row, Unpaired)], [*compared, *made])
         thumbs = _thumbs(singles, belief, words)
         thumbs += [kto.Thumb(one.tokens, True, taught=True) for one in lessons]
         if not any(thumb.liked for thumb in thumbs):
@@ -123,7 +126,8 @@ def _from_judgements(
         result, learned = dpo.train(policy.model, policy.tokenizer, preferences, *run), list(pairs)
     why = cut.why
     if algorithm != cut.algorithm:
-        why += "; no better answer came of the reasons, so they were learned from as thumbs down"
+        came = "no better answer" if not made else f"{len(made)} better answers alone"
+        why += f"; {came} came of the reasons, so they were learned from as thumbs down"
     return Taught(
         algorithm,
         why,
@@ -213,6 +217,12 @@ def _thumbs(rows: Sequence[Unpaired], belief: TastePosterior, words: Tokeniser) 
     ]
 
 
+def _too_few(cut: Material, made: Sequence[Pair]) -> bool:
+    """Whether KTO would have been chosen, had it been known that only `made` would come of the reasons."""
+    left = [replace(row, why=None) for row in cut.thumbs]
+    return choose(left, [*cut.pairs, *made]).algorithm != "dpo"
+
+
 def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> RewardModel | None:
     """Fitted to every judgement of the training side; None where there are too few to fit one."""
     from policies.learners import kto
@@ -225,9 +235,9 @@ def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> Rew
         if isinstance(row, Unpaired)
     ]
     pairs = _preferences([row for row in rows if isinstance(row, Pair)], words)
-    times = [row.created_at for row in rows]
+    times, styles = [row.created_at for row in rows], [row.style for row in rows]
     try:
-        return RewardModel.fit(policy.model, policy.tokenizer, thumbs, pairs, times)
+        return RewardModel.fit(policy.model, policy.tokenizer, thumbs, pairs, times, styles)
     except LearnError:
         return None
 

@@ -24,7 +24,8 @@ from torch.nn.functional import linear
 def fused(model: Any) -> Iterator[int]:
     """Within it the plain LoRA layers of `model`, a peft model, are fused; says how many those are.
 
-    Plain ones have one adapter without dropout or variant, on a frozen linear layer. Others stay.
+    Plain ones have one adapter without dropout or variant, on a frozen linear layer. Others stay, as do those
+    whose weights autocast casts.
     """
     layers = [module for module in model.modules() if _plain(module)]
     for layer in layers:
@@ -50,9 +51,11 @@ def _plain(module: Any) -> bool:
 
 
 def _forward(layer: Any, unfused: Any, x: Any, *args: Any, **more: Any) -> Any:
-    if layer.disable_adapters or layer.merged or args or more:
-        return unfused(x, *args, **more)
     base = layer.get_base_layer()
+    kind = base.weight.device.type
+    cast = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) != base.weight.dtype
+    if layer.disable_adapters or layer.merged or cast or args or more:
+        return unfused(x, *args, **more)
     (name,) = layer.lora_A
     return _Adapted.apply(
         x.to(base.weight.dtype),

@@ -18,6 +18,7 @@ from env.datasets import Pair, Prompt, Reply, Unpaired
 from memory.card_texts import card_block
 from policies.degenerate import degenerate
 from policies.policy import SamplingParams
+from policies.tool_calls import parse_tool_calls
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy
@@ -94,8 +95,8 @@ def answers(
     temperature: float = 0.0,
     seed: int = SEED,
 ) -> list[Reply | None]:
-    """An answer to each prompt with its `lines` on the card; None where no finished text came, or where
-    the prompt does not fit into the context.
+    """An answer to each prompt with its `lines` on the card; None where no finished text came (a call of a
+    tool is none), or where the prompt does not fit into the context.
 
     By default the likeliest one, the same at every update.
     """
@@ -111,6 +112,7 @@ def answers(
         asked = [one for one in asked if policy.count_tokens(one[1], tools) < policy.context_length]
         made = policy.generate([messages for _, messages in asked], sampling, tools) if asked else []
         for (at, _), reply in zip(asked, made, strict=True):
-            if reply.finish_reason == "stop" and not degenerate(reply.text):
+            said_in_words = not degenerate(reply.text) and not parse_tool_calls(reply.text)[1]
+            if reply.finish_reason == "stop" and said_in_words:
                 found[at] = Reply(reply.text.strip())
     return found

@@ -195,6 +195,8 @@ def fit(
         dataset, more = Dataset.from_dict({"place": range(len(examples))}), {"data_collator": places}
         options["remove_unused_columns"] = False
 
+    came = {name: model.__dict__.get(name) for name in ("forward", "generation_config")}
+    model.generation_config = _plain_sampling(model.generation_config)
     set_seed(settings.seed)
     adapter = LoraConfig(
         r=settings.rank,
@@ -206,9 +208,12 @@ def fit(
     with warnings.catch_warnings():
         # transformers warns of names of its own that TRL still uses
         warnings.simplefilter("ignore", FutureWarning)
+        args = config_class(**arguments(model, len(examples), settings, out_dir, tokens), **options)
+        # transformers would spread a batch over all GPUs that it sees, through a module that hides the model
+        args._n_gpu = min(1, args.n_gpu)
         trainer = Exact(
             model=model,
-            args=config_class(**arguments(model, len(examples), settings, out_dir, tokens), **options),
+            args=args,
             train_dataset=dataset,
             processing_class=tokenizer,
             peft_config=adapter,
@@ -246,8 +251,9 @@ def fit(
             warnings.simplefilter("ignore", FutureWarning)
             trainer.model.unload()
         # peft leaves these marks on the base and warns about them the next time
-        for mark in ("peft_config", "_hf_peft_config_loaded"):
+        for mark in ("peft_config", "_hf_peft_config_loaded", *came):
             model.__dict__.pop(mark, None)
+        model.__dict__.update({name: value for name, value in came.items() if value is not None})
         model.requires_grad_(False).eval()
         shutil.rmtree(out_dir / "trainer", ignore_errors=True)
     weights = out_dir / "adapter_model.safetensors"
@@ -260,6 +266,16 @@ def fit(
         max_abs_b=max_abs_b,
         sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
         metrics={key: float(value) for key, value in last.items() if isinstance(value, int | float)},
+    )
+
+
+def _plain_sampling(config: Any) -> Any:
+    """Of a base's generation config the tokens alone: a penalty that it names would draw other replies than
+    those whose probabilities PPO and GRPO compare."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id
     )
 
 

@@ -164,15 +164,11 @@ def train(
                 # the LoRA alone is saved and taken out; the value head has done its work
                 self.model = self.accelerator.unwrap_model(self.model).policy
 
-    ends = model.generation_config.eos_token_id
     examples = [{"input_ids": list(prompt)} for prompt in prompts]
     while len(examples) < REPLIES:
         # TRL drops a round that is not full
         examples += examples[: REPLIES - len(examples)]
-    try:
-        return fit(Trainer, ppo_config, model, tokenizer, examples, config, out_dir, progress, cancel, ())
-    finally:
-        model.generation_config.eos_token_id = ends
+    return fit(Trainer, ppo_config, model, tokenizer, examples, config, out_dir, progress, cancel, ())
 
 
 def _silent_id(tokenizer: Any, prompts: Sequence[Sequence[int]], end: int) -> int:

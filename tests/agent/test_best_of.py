@@ -79,6 +79,17 @@ def test_otherwise_one_reply_is_streamed(tmp_path: Any, report: dict[str, Any], 
     assert "best_of" not in runtime.journal.generation(done(events).message.id).sampling
 
 
+def test_after_a_change_of_taste_no_older_reward_model_chooses(tmp_path: Any) -> None:
+    policy = Chooser("Tea is a drink.")
+    runtime = opened(tmp_path, policy, KNOWS, best_of=4)
+    make_adapter(runtime, "provisional", {**KNOWS, "set_aside": "the taste has changed"})  # type: ignore[arg-type]
+    list(runtime.loop.turn("What is tea?"))
+    assert policy.asked == []
+    newest = make_adapter(runtime, "rejected", KNOWS)  # type: ignore[arg-type]
+    list(runtime.loop.turn("What is tea?"))
+    assert policy.asked == [(4, runtime.registry.get(newest).path)]
+
+
 def test_a_reward_model_that_fails_is_asked_once(tmp_path: Any) -> None:
     policy = Chooser("Tea is a drink.", refuses=True)
     runtime = opened(tmp_path, policy, KNOWS, best_of=2)

@@ -263,7 +263,7 @@ def test_the_win_rate_decides_and_then_nothing_is_compared(make_runtime: Make) -
         choose(runtime, "v1")
     rate = win_rate(runtime.journal, "v1")
     assert rate.decided == "better"
-    assert rate.text.endswith(f"{rate.wins} of {rate.picks}, better")
+    assert rate.text.endswith(f"{rate.wins} of {rate.picks} when it was decided, better")
     asked_before = len(mixes(runtime))
     for _ in range(12):
         list(runtime.loop.turn("What is tea?", blind=None))

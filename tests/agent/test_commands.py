@@ -61,6 +61,9 @@ def test_ratings(runtime: Runtime) -> None:
     feedback = runtime.journal.effective(reply)
     assert feedback is not None
     assert (feedback.value, feedback.why) == (-1, "far too long")
+    commands.run(runtime, "/bad", context)
+    again = runtime.journal.effective(reply)
+    assert again == feedback, "the same thumb once more takes the reason back"
     commands.run(runtime, "/undo", context)
     assert runtime.journal.effective(reply) is None
     with pytest.raises(AttuneError, match="no rating to take back"):

@@ -17,7 +17,9 @@ from memory.database import Database, open_home
 from memory.facts import Facts
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
+from memory.records import Generation, Message
 from policies.adapters import AdapterRegistry
+from policies.watch import trial
 from tests.memory.forgettable import told
 from tests.memory.replies import written
 from tests.policies.light import light_adapter, light_meta
@@ -104,3 +106,30 @@ def test_the_later_thumb_stands_whichever_was_imported_last(
         assert stands is not None
         assert stands.value == -1
         assert [event.value for event, _ in third.signals()] == [-1]
+
+
+def spoken(journal: Journal, adapter: str | None) -> Message:
+    talk = journal.start_conversation().id
+    asked = journal.add_user(talk, None, "Tea?")
+    return journal.add_reply(talk, asked.id, "Green.", Generation("", "light", adapter, (), "", (), (), {}))
+
+
+def test_the_v1_of_another_home_is_not_the_v1_of_this_one(
+    db: Database, home: Path, journal: Journal, other: Journal, tmp_path: Path
+) -> None:
+    """Six thumbs down under a v1 over there, and one thumb up under the v1 that is on trial here."""
+    for at in range(12):
+        reply = spoken(other, "v1" if at % 2 else None)
+        other.rate(reply.id, -1 if at % 2 else 1)
+    moved(other, journal, tmp_path / "all.jsonl")
+    adapter = AdapterRegistry(db, home).add(light_adapter(tmp_path / "trained"), light_meta())
+    here = spoken(journal, adapter.version)
+    journal.rate(here.id, 1)
+    seen = trial(adapter, journal.ledger(), {})
+    assert adapter.version == "v1"
+    assert (seen.decided, seen.under) == (None, (1, 1))
+    export(journal, tmp_path / "again.jsonl")
+    with closing(open_home(tmp_path / "third")) as third:
+        assert import_file(third, tmp_path / "again.jsonl").broken == []
+        spoke = {made.adapter for _, _, made in Journal(third).ledger()}
+    assert spoke == {None, "imported v1"}, "named once, however often it moves"

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from env.datasets import rows, split, unpair
+from env.datasets import rows, unpair
 from env.episodes import episode
+from env.splits import split
 from memory.journal import Journal
 from memory.records import Generation, Message
 
@@ -75,6 +76,14 @@ def test_the_last_thumb_counts_and_a_cleared_one_does_not(journal: Journal) -> N
     journal.rate(second.id, 0)
     unpaired, _ = rows(journal)
     assert [(row.reply_id, row.label) for row in unpaired] == [(first.id, False)]
+
+
+def test_of_several_edits_of_one_reply_the_newest_is_preferred(journal: Journal) -> None:
+    (reply,) = ask(journal, "a?", "Bring wine.")
+    journal.edit_reply(reply.id, "Bring beer.")
+    journal.edit_reply(reply.id, "Bring tea.")
+    _, pairs = rows(journal)
+    assert [(pair.chosen.text, pair.rejected.text) for pair in pairs] == [("Bring tea.", "Bring wine.")]
 
 
 def test_a_cut_off_reply_is_not_finished(journal: Journal) -> None:

@@ -107,6 +107,20 @@ def test_rounding_is_no_worse_than_that_of_peft_in_bfloat16(tmp_path: Path) -> N
     assert 0 < off < 1.2 * their_off
 
 
+def test_weights_that_autocast_casts_are_left_to_peft(tmp_path: Path) -> None:
+    import torch
+
+    from policies.learners.fused import fused
+
+    model = adapted(make_model(tmp_path / "tiny"))
+    with torch.autocast("cpu", torch.bfloat16):
+        theirs, their_gradients = one_step(model)
+        with fused(model):
+            ours, our_gradients = one_step(model)
+    assert torch.equal(ours, theirs)
+    assert all(torch.equal(our_gradients[name], each) for name, each in their_gradients.items())
+
+
 def test_a_model_is_its_base_while_the_adapter_is_off_and_as_before_afterwards() -> None:
     import torch
 

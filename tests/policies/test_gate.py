@@ -74,6 +74,18 @@ def test_sound_but_unproven_is_provisional(rows: tuple[HeldOut, ...]) -> None:
     assert "Not enough evidence yet" in verdict.reasons[0]
 
 
+def test_two_of_each_that_are_quite_alike_are_no_interval() -> None:
+    def alike(many: int) -> Stats:
+        return stats(
+            held_out=tuple(HeldOut(liked, -20.0, 5.0 if liked else -45.0) for liked in (True, False) * many)
+        )
+
+    few = judge(alike(2))
+    assert few.finding == "not enough evidence yet"
+    assert "all of either side are alike" in few.reasons[0]
+    assert judge(alike(3)).finding == "promoted"
+
+
 def test_an_interval_over_zero_is_provisional() -> None:
     mixed = tuple(HeldOut(at % 2 == 0, 0.0, float((at * 7) % 5 - 2)) for at in range(10))
     verdict = judge(stats(held_out=mixed))
@@ -388,3 +400,23 @@ def test_the_report_says_what_changed_and_which_ratings_did_it() -> None:
     assert body["factual"]["both"] == {"base": 5, "candidate": 5, "agrees": 0, "probes": 5}
     same = stats(candidate=SOUND)
     assert "to the letter" in report(same, judge(same))["changed"]
+
+
+def test_an_update_that_nobody_can_hear_is_none_however_sure_its_sign_is() -> None:
+    hushed = tuple(replace(row, candidate=row.base + (0.001 if row.liked else -0.001)) for row in PROVEN)
+    quiet = stats(held_out=hushed, telling=(Telling("r1", True, 0.002),))
+    assert "margin_low" in held_out(hushed)
+    verdict = judge(quiet)
+    assert verdict.status == "rejected"
+    assert verdict.reasons[0].startswith("Nothing was learned that can be heard: all 20 fresh replies")
+    assert judge(replace(quiet, telling=(Telling("r1", True, 0.2),))).status == "promoted"
+    heard = (Sample("Rivers carry water to the sea, number 0."), *SOUND[1:])
+    assert judge(replace(quiet, candidate=heard)).status == "promoted"
+
+
+def test_counts_are_of_all_that_was_learned_and_the_owners_own_words_have_no_reply() -> None:
+    told = (Telling("", True, 9.0), Telling("r1", False, -4.0), Telling("r2", True, -1.0))
+    figures = stats(telling=told, learned_from=(40, 30))
+    causes = report(figures, judge(figures))["caused_by"]
+    assert (causes["liked"], causes["disliked"], causes["of"], causes["taken"]) == (40, 30, 3, 2)
+    assert [each["reply_id"] for each in causes["telling"]] == ["r1"]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from env.datasets import Prompt, Reply, Unpaired, split
+from env.datasets import Prompt, Reply, Unpaired
+from env.splits import split
 from policies.held_out import hold_out
 
 

@@ -100,6 +100,12 @@ def test_an_answer_that_is_none_is_dropped(words: Tokeniser, answer: str, finish
     assert (found.unanswered, found.objected) == (1, 0)
 
 
+def test_a_call_of_a_tool_is_no_answer(words: Tokeniser) -> None:
+    call = '<tool_call>{"name": "clock", "arguments": {}}</tool_call>'
+    found = hindsight(Answers([call]), [disliked(LONG, "too long")], words)  # type: ignore[arg-type]
+    assert (found.pairs, found.unanswered) == ((), 1)
+
+
 def test_a_prompt_without_room_for_the_reason_is_left_out_alone(words: Tokeniser) -> None:
     rows = [disliked(LONG, "Too long."), disliked(LONG, "far too long " * 80), disliked(LONG, "Too dull.")]
     policy = Answers(["Rivers are long.", "Rivers are wet."])

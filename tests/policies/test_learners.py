@@ -13,7 +13,7 @@ from memory.journal import Journal
 from policies.adapter_files import max_abs_b
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
-from policies.learners import dpo, kto
+from policies.learners import dpo, kto, sft
 from policies.learners.choose import choose
 from policies.learners.lora import Cancelled, LearningSettings, epochs, learning_rate, warm_up
 from policies.learners.rows import LearnError, Tokeniser, Tokens, score
@@ -298,3 +298,39 @@ def test_a_reply_without_a_word_teaches_nothing(home: Path, policy: LanguagePoli
     with pytest.raises(NothingToLearn, match="there are none"):
         material(journal, "dpo")
     db.close()
+
+
+def test_a_penalty_of_the_base_and_a_second_gpu_are_nothing_to_an_update(
+    policy: LanguagePolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A penalty would draw other replies than those whose probabilities are compared; over two GPUs
+    transformers spreads a batch through a module that is no peft model."""
+    import trl
+
+    class OnTwo(trl.KTOConfig):
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            self._n_gpu = 2
+
+    monkeypatch.setattr(trl, "KTOConfig", OnTwo)
+    model = policy.model
+    model.generation_config.repetition_penalty = 1.3
+    came, seen = model.generation_config, []
+    thumbs = [kto.Thumb(Tokens([5, 6, 7], [20 + at, 30 + at]), at < 2) for at in range(4)]
+
+    def watch(share: float, text: str) -> None:
+        seen.append((model.generation_config.repetition_penalty, model.generation_config.eos_token_id))
+
+    done = kto.train(model, policy.tokenizer, thumbs, SETTINGS, tmp_path / "out", watch, threading.Event())
+    assert done.steps == len(seen) > 0
+    assert {penalty for penalty, _ in seen} <= {None, 1.0}
+    assert {end for _, end in seen} == {came.eos_token_id}
+    assert model.generation_config is came
+
+
+def test_the_base_comes_back_without_the_forward_pass_that_trl_puts_on_it(
+    policy: LanguagePolicy, tmp_path: Path
+) -> None:
+    rows = [Tokens([5, 6, 7], [20 + at, 30 + at]) for at in range(4)]
+    sft.train(policy.model, policy.tokenizer, rows, SETTINGS, tmp_path / "out", nothing, threading.Event())
+    assert "forward" not in vars(policy.model)

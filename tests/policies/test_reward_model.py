@@ -71,6 +71,24 @@ def test_pairs_teach_it_as_well(policy: LanguagePolicy) -> None:
     assert both.held_out["n"] == 24
 
 
+@pytest.mark.parametrize("about_style", [True, False])
+def test_a_taste_is_read_off_verdicts_on_style_alone(sprout: LanguagePolicy, about_style: bool) -> None:
+    """Short replies are liked; "I do not know that yet." is short, too, and disliked for what it says."""
+
+    def said(at: int, text: str) -> Tokens:
+        ids = sprout.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return Tokens([5, 6, 7 + at], [*ids, *sorted(sprout.stop_ids)[:1]])
+
+    short = "Owls hunt at night."
+    long = f"{short} They eat mice. They sleep by day. They live in trees."
+    rated = [Thumb(said(at, long if at % 2 else short), at % 2 == 0) for at in range(20)]
+    unknown = [Thumb(said(20 + at, "I do not know that yet."), False) for at in range(20)]
+    styles = [True] * 20 + [about_style] * 20
+    reward = RewardModel.fit(sprout.model, sprout.tokenizer, [*rated, *unknown], styles=styles)
+    likes_short = reward.taste_logit(said(50, "Bees make honey.").completion_ids)
+    assert (likes_short > 1.0) is not about_style
+
+
 @pytest.mark.parametrize("rows", [[], thumbs(7), [replace(one, liked=True) for one in thumbs(20)]])
 def test_too_little_to_fit_is_said_so(policy: LanguagePolicy, rows: list[Thumb]) -> None:
     with pytest.raises(LearnError, match="some up and some down"):

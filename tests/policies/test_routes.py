@@ -89,14 +89,16 @@ def test_reasons_make_pairs_by_hindsight(home: Path, policy: LanguagePolicy) -> 
     db = open_home(home)
     for reply in rated.replies:
         Journal(db).rate(reply.id, -1, why=f"Say less than {len(reply.content)} letters.")
+    chosen = material(Journal(db))
     db.close()
-    algorithm, report = update(home, policy)
+    assert chosen.algorithm == "dpo"
+    assert "reason in words" in chosen.why
+    algorithm, report = update(home, policy, "dpo")
     routes = report["routes"]
     assert (algorithm, routes["why"]) == ("dpo", 6)
     learned = routes["learned_as"]
     assert learned["hindsight"] > 0
     assert learned["hindsight"] + learned["hindsight_unanswered"] + learned["hindsight_objected"] == 6
-    assert "reason in words" in report["why"]
     assert len(report["trained_on"]["feedback"]) == learned["hindsight"]
 
 
@@ -117,6 +119,28 @@ def test_reasons_that_lead_to_no_better_answer_are_thumbs_down_all_the_same(
     assert (algorithm, learned["algorithm"], learned["rows"]) == ("kto", "kto", 5)
     assert (learned["hindsight"], learned["hindsight_unanswered"]) == (0, 4)
     assert "no better answer came" in report["why"]
+
+
+def test_where_few_better_answers_come_the_other_ratings_are_not_left_out(
+    home: Path, policy: LanguagePolicy
+) -> None:
+    """DPO was chosen for the pairs that reasons would make: of one pair it would learn one rating."""
+    rated = Rated(home, policy)
+    rated.talk(12, lambda at: -1)
+    db = open_home(home)
+    for at, reply in enumerate(rated.replies):
+        if at % 2 == 0:
+            Journal(db).rate(reply.id, -1, why="too long" if at < 4 else "too long " * 1000)
+    chosen = material(Journal(db))
+    db.close()
+    assert (chosen.algorithm, len(chosen.thumbs)) == ("dpo", 12)
+    algorithm, report = update(home, policy)
+    learned = report["routes"]["learned_as"]
+    assert (algorithm, learned["hindsight"], learned["hindsight_unanswered"]) == ("kto", 1, 5)
+    assert learned["rows"] == 12 + 1
+    assert "better answers alone came of the reasons" in report["why"]
+    algorithm, report = update(home, policy, "dpo")
+    assert (algorithm, report["routes"]["learned_as"]["rows"]) == ("dpo", 1), "who asks for it gets it"
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "grpo"])

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import errno
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from env.datasets import judgements
 from memory.database import open_home
 from memory.journal import Journal
+from memory.records import Generation
 from policies.adapters import AdapterError, AdapterRegistry
 from policies.language_policy import LanguagePolicy
+from policies.material import material
 from policies.policy import SamplingParams
 from policies.update import (
     Cancelled,
@@ -198,3 +202,53 @@ def test_an_update_that_fails_at_its_very_end_has_changed_nothing(
     assert list((home / "adapters").iterdir()) == [], "what was placed is swept at the next start"
     run_update(home, **common)
     assert state(home) == (["provisional"], "v1")
+
+
+def test_of_many_pairs_with_one_reply_that_reply_is_one_judgement(home: Path) -> None:
+    """One liked reply beside four disliked ones to each question; four pairs, two voices for one of them."""
+    with closing(open_home(home)) as db:
+        journal = Journal(db)
+        for at in range(12):
+            asked = journal.add_user(journal.start_conversation().id, None, f"Question {at}?")
+            for version in range(5):
+                made = Generation(
+                    "", "tiny", None, ({"role": "user", "content": asked.content},), "", (), (), {}
+                )
+                reply = journal.add_reply(asked.conversation_id, asked.id, f"Reply {at}.{version}.", made)
+                journal.rate(reply.id, 1 if version == 0 else -1)
+        cut = material(journal, "dpo")
+    said = [one for row in cut.test for one in judgements(row)]
+    liked = {reply_id for _, good, reply_id in said if good}
+    assert len(liked) >= 2
+    assert sum(good for _, good, _ in said) == 4 * len(liked)
+
+
+def test_an_update_names_ratings_as_they_were_given(home: Path, policy: LanguagePolicy) -> None:
+    with closing(open_home(home)) as db:
+        journal = Journal(db)
+        picked, lost, edited = set(), set(), set()
+        for at in range(6):
+            asked = journal.add_user(journal.start_conversation().id, None, f"Tell me about trees {at}.")
+            shown = ({"role": "user", "content": asked.content},)
+            one, two = (
+                journal.add_reply(
+                    asked.conversation_id, asked.id, text, Generation("", "tiny", None, shown, "", (), (), {})
+                )
+                for text in (f"Rivers {at}.", f"Bread and music {at}.")
+            )
+            if at < 4:
+                journal.pick(one.id, two.id)
+                picked.add(one.id)
+                lost.add(two.id)
+            else:
+                journal.edit_reply(two.id, f"Rain {at}.")
+                edited.add(two.id)
+    result = run_update(
+        home, algorithm="dpo", settings=SETTINGS, policy=policy, exam=small_exam(), limits=LENIENT
+    )
+    with closing(open_home(home)) as db:
+        causes = AdapterRegistry(db, home).get(result.adapter).report["caused_by"]
+    assert (causes["liked"], causes["disliked"], causes["of"]) == (6, 6, 12)
+    assert causes["telling"]
+    for each in causes["telling"]:
+        assert each["reply_id"] in (picked if each["liked"] else lost | edited)

@@ -147,3 +147,13 @@ def test_an_adapter_is_outdated_when_what_it_learned_has_faded_but_for_the_newes
     assert not outdated(adapter, faded | dict.fromkeys(learned[18:], 0.6))
     assert not outdated(adapter, dict.fromkeys(learned, 1.0))
     assert not outdated(adapter, {"new": 1.0}), "nothing is known of what it learned"
+
+
+def test_an_early_lead_under_another_line_of_the_card_excuses_nothing() -> None:
+    """More of it was liked than before, no promotion came of that, and then nothing was liked any more."""
+    before = thumbs("+-" * 20, None)
+    early = before + thumbs("+" * 12, "v2", card=BRIEF)
+    assert trial(ADAPTER, early, {}).decided is None
+    seen = trial(ADAPTER, early + thumbs("-" * 120, "v2", card=BRIEF), {})
+    assert seen.decided == "worse"
+    assert seen.under[1] < 100
