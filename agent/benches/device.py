@@ -14,6 +14,7 @@ from agent import prompt
 from agent.benches import update as update_bench
 from agent.turn import SCHEMAS
 from env.bench import device as bench
+from env.bench.errors import BenchError
 from env.bench.report import to_json
 from env.skills.probes import everyday_prompts
 from policies import shapes
@@ -42,6 +43,11 @@ def run(
     tell: Progress = progress or (lambda share, text: None)
     chosen = list(dict.fromkeys(names or shapes.SHAPES))
     found: dict[str, Any] = {}
+    for name in chosen:
+        if name not in shapes.SHAPES:
+            raise BenchError(f"There is no shape {name!r}: choose {' or '.join(shapes.SHAPES)}.")
+    update_bench.chosen(learners)
+    _keep(out, {})
     device, dtype = shapes.where()
     result = {"device": device, "dtype": dtype, "shapes": found}
     for at, name in enumerate(chosen):
@@ -62,7 +68,12 @@ def run(
 
 def _keep(out: Path | None, result: dict[str, Any]) -> None:
     if out is not None:
-        out.write_text(to_json(result), "utf-8")
+        try:
+            out.write_text(to_json(result), "utf-8")
+        except OSError as broken:
+            raise BenchError(
+                f"{out} cannot be written ({broken.strerror}); choose another --out."
+            ) from broken
 
 
 def _speeds(folder: Path, quick: bool, stop: Callable[[], bool]) -> Iterator[dict[str, Any]]:

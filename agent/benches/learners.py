@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.benches.learner import BenchLearner
-from agent.benches.learning import check, weights_of
+from agent.benches.learning import check, store_of
 
 Progress = Callable[[float, str], None]
 
@@ -57,7 +57,6 @@ def run(
     """The figures of `env.bench.learners`. What is empty is as it stands there; five tastes, three seeds."""
     from env.bench import learners as bench
     from env.bench.learning import SEEDS, run_all
-    from env.bench.learning_store import CellStore
     from memory.features import STYLES
     from policies.material import ALGORITHMS
 
@@ -73,5 +72,5 @@ def run(
         workers=workers,
         progress=progress,
         cancelled=cancelled,
-        store=CellStore(out, weights_of(model)) if out else None,
+        store=store_of(out, model) if out else None,
     )

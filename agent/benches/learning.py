@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import agent
 from agent.benches.arms import make_learner
 from agent.benches.learner import BenchLearner
+
+if TYPE_CHECKING:
+    from env.bench.learning_store import CellStore
 
 __all__ = ["BenchLearner", "Wanted", "run"]
 
@@ -22,7 +27,7 @@ class Wanted:
 
     `conditions` run with the arms, tastes and seeds of the small bench. `full` is all conditions, all arms,
     all tastes of env.people.BENCH_TASTES and five seeds. In the folder `out` every finished cell is kept,
-    and the figures are written when all are there.
+    and when all are there, the figures of whatever that folder holds are written beside them.
     """
 
     conditions: Sequence[str] = ()
@@ -48,8 +53,8 @@ def run(
 ) -> dict[str, Any]:
     """The figures of `env.bench.learning` for this product; by condition, if any was asked for."""
     from env.bench import learning
+    from env.bench.errors import BenchError
     from env.bench.learning_conditions import conditions
-    from env.bench.learning_store import CellStore
 
     wanted = wanted or Wanted()
     known = conditions(wanted.conditions)
@@ -61,7 +66,10 @@ def run(
     }
     check("arms", wanted.arms, learning.ALL_ARMS)
     check("tastes", wanted.tastes)
-    store = CellStore(wanted.out, weights_of(model)) if wanted.out else None
+    own = [name for name in wanted.conditions if known[name].tastes]
+    if wanted.tastes and own and len(own) == len(known):
+        raise BenchError(f"--tastes says nothing to {' and '.join(own)}, which has its own: leave it out.")
+    store = store_of(wanted.out, model) if wanted.out else None
     how: dict[str, Any] = {
         "workers": workers,
         "progress": progress,
@@ -75,6 +83,31 @@ def run(
     if wanted.ratings is not None:
         how["experiment"] = learning.Experiment(ratings=wanted.ratings)
     return learning.run(learner, **how)
+
+
+def all_kept(folder: Path, model: str | None = None, ratings: int | None = None) -> dict[str, Any]:
+    """The figures of whatever cells lie in `folder`, by condition, with how many people each arm has."""
+    from env.bench.learning import run_none
+    from env.bench.learning_conditions import conditions
+
+    return run_none(conditions(), store_of(folder, model), ratings)
+
+
+def store_of(folder: Path, model: str | None) -> CellStore:
+    from env.bench.learning_store import CellStore
+
+    return CellStore(folder, weights_of(model), code_digest())
+
+
+@cache
+def code_digest() -> str:
+    """Of all code that a learner or a person runs: cells of different code are not of one experiment."""
+    root, digest = Path(agent.__file__).parents[1], hashlib.sha256()
+    for package in ("agent", "env", "memory", "policies"):
+        for path in sorted((root / package).rglob("*.py")):
+            if not {"tui", "cli"} & set(path.relative_to(root).parts):
+                digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def keep(

@@ -37,10 +37,7 @@ def run(
 
     With `anchors` our side also does what the plain script has no word for: the KL on replies of the base.
     """
-    chosen = list(dict.fromkeys(learners or LEARNERS))
-    for name in chosen:
-        if name not in LEARNERS:
-            raise BenchError(f"There is no plain script for {name!r}: choose {' or '.join(LEARNERS)}.")
+    wanted = chosen(learners)
     spec = resolve(model)
     ratings = QUICK_RATINGS if quick else RATINGS
     stop = cancelled or (lambda: False)
@@ -48,8 +45,17 @@ def run(
         side: partial(_update, side, spec, ratings, anchors and side == bench.OURS, stop)
         for side in (bench.OURS, bench.PLAIN)
     }
-    result = bench.run(sides, chosen, rounds or (QUICK_ROUNDS if quick else ROUNDS), progress, cancelled)
+    result = bench.run(sides, wanted, rounds or (QUICK_ROUNDS if quick else ROUNDS), progress, cancelled)
     return result | {"settings": {"model": spec.name, "ratings": ratings, "anchors": anchors}}
+
+
+def chosen(learners: Sequence[str] | None) -> list[str]:
+    """Those of LEARNERS that were named, or all. Raises BenchError for another name."""
+    found = list(dict.fromkeys(learners or LEARNERS))
+    for name in found:
+        if name not in LEARNERS:
+            raise BenchError(f"There is no plain script for {name!r}: choose {' or '.join(LEARNERS)}.")
+    return found
 
 
 def _update(

@@ -55,7 +55,7 @@ def _say_stopped(leaving: bool) -> None:
             import signal
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        print("attune: Stopped; what was said and rated until then is kept.", file=sys.stderr)
+        print("attune: Stopped; what was done until then is kept.", file=sys.stderr)
     except (OSError, ValueError, KeyboardInterrupt):
         pass  # nobody reads it, or we are not in the main thread; the exit code still tells
 

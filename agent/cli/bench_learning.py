@@ -61,7 +61,11 @@ def register(app: typer.Typer, measure: Callable[..., None]) -> None:
         name, many = opened(context, None, model).model, workers or os.cpu_count() or 1
 
         def work(progress: ProgressLine, cancelled: Callable[[], bool]) -> dict[str, Any]:
-            return kept(bench.run(name, quick, many, progress, cancelled, wanted), out)
+            result = bench.run(name, quick, many, progress, cancelled, wanted)
+            if out is None or wanted.small:
+                return kept(result, out)
+            kept(bench.all_kept(out, name, ratings), out)
+            return result
 
         measure(work, _with_plot(as_table if wanted.small else as_tables, plot), as_json)
 

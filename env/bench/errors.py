@@ -12,5 +12,5 @@ class BenchError(AttuneError):
 class BenchCancelled(BenchError):
     """The person stopped the experiment."""
 
-    def __init__(self, text: str = "The bench was stopped before its end, so it has no result.") -> None:
-        super().__init__(text)
+    def __init__(self) -> None:
+        super().__init__("The bench was stopped before its end, so it has no result; what --out has is kept.")

@@ -22,7 +22,7 @@ from env.bench import parallel
 from env.bench.errors import BenchError
 from env.bench.learning_cell import CHECKPOINTS, PHRASE, Cell, Experiment, Learner, MakeLearner, run_cell
 from env.bench.learning_conditions import Condition, flipped
-from env.bench.learning_figures import as_table, as_tables, in_full, summarise
+from env.bench.learning_figures import as_table, as_tables, in_full, of_different_people, summarise
 from env.bench.learning_store import CellStore
 from memory.features import STYLES
 
@@ -127,6 +127,30 @@ def run_all(
     return result
 
 
+def run_none(
+    conditions: Mapping[str, Condition], store: CellStore, ratings: int | None = None
+) -> dict[str, Any]:
+    """The figures of all cells that `store` holds, as those of `run_all`; nothing is run."""
+    result: dict[str, Any] = {"conditions": {}}
+    number, seeds = 0, set[int]()
+    for name, one in conditions.items():
+        experiment = replace(one.experiment, ratings=ratings or one.experiment.ratings)
+        try:
+            cells = sorted(store.cells(name, experiment).values(), key=_in_order)
+        except BenchError:
+            continue  # those of other settings have a table of their own
+        if any(cell.arm == "base" for cell in cells):
+            result["conditions"][name] = {"about": one.about, **of_different_people(cells, experiment)}
+            number, seeds = number + len(cells), seeds | {cell.seed for cell in cells}
+    result["settings"] = {"seeds": sorted(seeds), "cells": number}
+    return result
+
+
+def _in_order(cell: Cell) -> tuple[int, str, int]:
+    """As the arms are listed, the base first."""
+    return (["base", *ALL_ARMS].index(cell.arm), cell.taste, cell.seed)
+
+
 def _jobs(
     condition: Condition, arms: Sequence[str], tastes: Sequence[str], seeds: Sequence[int]
 ) -> list[Job]:
@@ -136,6 +160,10 @@ def _jobs(
     wanted = dict.fromkeys(
         arm for arm in arms if arm != "base" and (not condition.arms or arm in condition.arms)
     )
+    if condition.arms and not wanted and any(arm != "base" for arm in arms):
+        raise BenchError(
+            f"The condition {condition.name!r} has the arms {', '.join(condition.arms)}: ask for one."
+        )
     if not names or not drawn or settings.ratings < 1 or settings.held_out < 1:
         raise BenchError(
             "The learning bench needs at least one taste, one seed, one rating and one held-out prompt."

@@ -107,7 +107,7 @@ class Cell:
     `changed` judges the replies of the last checkpoint before a drift by the taste that came with it.
     `phrase` says of the replies of each checkpoint whether they hold PHRASE. `factual` holds the answers
     to the factual probes "before" the first rating and "after" the last. `seconds` are on the clock, `cpu`
-    those of the processor.
+    those of the processor. `code` is a digest of the code that it is of.
     """
 
     arm: str
@@ -123,6 +123,7 @@ class Cell:
     factual: dict[str, list[str]] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
     cpu: float = 0.0
+    code: str = ""
 
 
 def _anothers(share: float, who: str, turn: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -97,6 +98,7 @@ def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
     against_base            {count: [mean, low, high]} of satisfaction minus the base's, on the same prompts
     below_base              whether that was below zero by more than its interval at any count
     per_taste               besides, each satisfaction with its interval
+    people                  of how many people these figures are
     verdicts                how many updates ended how, over all people
     after_change            with a drift: the curve from the change on, judged by the taste that holds then,
                             and when 80 % of the gap were closed again; the other figures are from before it.
@@ -110,6 +112,7 @@ def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
     result = summarise(early, experiment)
     if experiment.drift_at is not None:
         result["settings"]["drift_at"] = experiment.drift_at
+    result["settings"]["code"] = dict(Counter(cell.code or "not noted" for cell in cells))
     late = _since(cells, experiment.drift_at) if experiment.drift_at is not None else []
     for arm, figures in result["arms"].items():
         mine = [cell for cell in early if cell.arm == arm]
@@ -123,6 +126,7 @@ def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
         against = _against(mine, base)
         figures["against_base"] = {str(count): list(band) for count, band in against.items()}
         figures["below_base"] = any(band.high < 0 for band in against.values())
+        figures["people"] = len(mine)
         figures["cpu_seconds_per_cell"] = fmean([cell.cpu for cell in mine])
         figures["verdicts"] = _totals([cell.verdicts for cell in mine])
         if late:
@@ -142,6 +146,24 @@ def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
                 band = clustered_bootstrap([cell.held_out[count] for cell in mine])
                 figures["satisfaction"][str(count)] = list(band)
     return result
+
+
+def of_different_people(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
+    """`in_full` where not every arm has all people: each arm beside the base of its own people."""
+    there = {(cell.arm, cell.taste, cell.seed) for cell in cells}
+    mine = {
+        arm: [cell for cell in cells if cell.arm == arm and ("base", cell.taste, cell.seed) in there]
+        for arm in dict.fromkeys(cell.arm for cell in cells)
+    }
+    whole = in_full([*mine.pop("base")], experiment)
+    for arm, some in mine.items():
+        people = {(cell.taste, cell.seed) for cell in some}
+        base = [cell for cell in cells if cell.arm == "base" and (cell.taste, cell.seed) in people]
+        if people:
+            alone = in_full([*base, *some], experiment)
+            whole["arms"][arm], whole["per_taste"][arm] = alone["arms"][arm], alone["per_taste"][arm]
+    whole["settings"]["code"] = dict(Counter(cell.code or "not noted" for cell in cells))
+    return whole
 
 
 def as_tables(result: Mapping[str, Any]) -> str:
@@ -170,6 +192,7 @@ def _in_full(figures: Mapping[str, Any]) -> str:
     extra.append(
         ("updates", lambda one: ", ".join(f"{n} {name}" for name, n in one["verdicts"].items() if n) or "-")
     )
+    extra.insert(0, ("people", lambda one: str(one["people"])))
     rows = [
         [arm, *[_band(one["satisfaction"][n]) for n in counts], *[say(one) for _, say in extra]]
         for arm, one in arms.items()

@@ -20,6 +20,7 @@ from env.bench.learning_cell import Cell, Experiment
 
 Key = tuple[str, str, str, int]  # (condition, arm, taste, seed)
 COUNTED = ("held_out", "phrase")  # keyed by counts, which JSON turns into text
+NAMED = ("condition", "arm", "taste", "seed", "held_out")
 
 
 def key(cell: Cell) -> Key:
@@ -27,10 +28,11 @@ def key(cell: Cell) -> Key:
 
 
 class CellStore:
-    """The cells of `folder`, which is made. `model` names the weights that the learners begin with."""
+    """The cells of `folder`, which is made. `model` names the weights that the learners begin with, `code`
+    the code that new cells are of."""
 
-    def __init__(self, folder: Path, model: str) -> None:
-        self._folder, self._model = folder, model
+    def __init__(self, folder: Path, model: str, code: str = "") -> None:
+        self._folder, self._model, self._code = folder, model, code
         self._file = folder / f"cells-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +61,7 @@ class CellStore:
 
     def add(self, cell: Cell, experiment: Experiment) -> None:
         """Write `cell`; it is on the disk when this returns."""
+        cell.code = self._code
         line = {"settings": self._settings(experiment), "cell": asdict(cell)}
         with self._file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -75,12 +78,14 @@ class CellStore:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # whatever else is called so, or was damaged, holds no cell
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+            whole = entry["settings"].keys() and set(NAMED) <= entry["cell"].keys()
+        except (ValueError, TypeError, KeyError, AttributeError):
             continue
-        if isinstance(entry, dict) and {"cell", "settings"} <= entry.keys():
+        if whole:
             found.append(entry)
     return found
 

@@ -12,6 +12,7 @@ import pytest
 from agent.benches import learning as learning_bench
 from agent.benches import serving as serving_bench
 from agent.cli import main
+from env.bench.errors import BenchCancelled
 from env.bench.learning import QUICK
 from env.bench.serving import Turn
 from tests.agent.scripted import ScriptedPolicy, scripted_runtime
@@ -185,3 +186,21 @@ def test_crash_prints_its_report(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     assert asked == {"audits": [3, 2], "folder": True}
     assert bench("crash", "--json")["kills"] == 100
     assert bench("crash", "--json", "--kills", "1000")["kills"] == 1000
+
+
+def test_tastes_that_no_condition_asks_for_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "learning", "--conditions", "flattery", "--tastes", "brief"]) == 1
+    assert "--tastes says nothing to flattery, which has its own" in capsys.readouterr().err
+
+
+def test_a_bench_that_was_stopped_says_what_is_left_of_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> Any:
+        raise BenchCancelled
+
+    monkeypatch.setattr(learning_bench, "run", stopped)
+    assert main(["bench", "learning", "--quick"]) == 130
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("attune: ")) == ("", 1)
+    assert "Stopped; what was done until then is kept." in told.err

@@ -39,6 +39,22 @@ def test_a_shape_speaks_at_length_in_ids_that_its_tokenizer_reads(tmp_path: Path
     assert max(last.completion_ids) < len(policy.tokenizer)
 
 
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (["--shape", "tiny", "--shape", "foo"], "There is no shape 'foo': choose qwen3-0.6b or"),
+        (["--shape", "tiny", "--learner", "nope"], "There is no plain script for 'nope'"),
+        (["--shape", "tiny", "--out", "missing/x.json"], "missing/x.json cannot be written (No such file"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_anything_is_measured(
+    asked: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shapes, "make", lambda *_: pytest.fail("weights were made"))
+    assert main(["bench", "device", *asked]) == 1
+    assert sentence in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_it_prints_what_a_shape_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "figures.json"

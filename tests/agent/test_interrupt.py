@@ -39,7 +39,7 @@ def run(home: Path, model: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def told(errors: str) -> bool:
     """Exactly one line for the person, and nothing else."""
-    return errors.strip() == "attune: Stopped; what was said and rated until then is kept."
+    return errors.strip() == "attune: Stopped; what was done until then is kept."
 
 
 def test_in_the_middle_of_a_reply(tmp_path: Path) -> None:

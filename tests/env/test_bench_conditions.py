@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from env.bench import learners, plots
+from env.bench import learners, learning, plots
 from env.bench.errors import BenchCancelled, BenchError
 from env.bench.learning import PHRASE, as_tables, run_all
 from env.bench.learning_conditions import Condition, conditions, flipped
@@ -318,3 +318,28 @@ def test_an_interval_of_any_statistic_holds_it_and_ranks_infinity_last() -> None
     coins = [0.0, 1.0] * 50
     low, high = resampled(100, lambda drawn: sum(coins[at] for at in drawn) / 100)
     assert (low, high) == (pytest.approx(0.40, abs=0.03), pytest.approx(0.60, abs=0.03))
+
+
+def test_figures_of_a_folder_are_of_all_in_it_each_arm_beside_its_own_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, noisy = small("plain", ratings=8), small("noise10", ratings=8)
+    store = CellStore(tmp_path, "m", "one")
+    both = run_all(Follower, plain, ("card",), ("brief", "formal"), (0, 1), store=store)
+    run_all(Follower, plain, ("gullible",), ("formal",), (1,), store=CellStore(tmp_path, "m", "two"))
+    run_all(Follower, noisy, **ONE, store=CellStore(tmp_path, "m", "two"))
+    (tmp_path / "cells-foreign.jsonl").write_bytes(b'\xff\xfe\n{"cell": 3, "settings": {}}\n[]\n"x"\n')
+    monkeypatch.setattr(learning, "ALL_ARMS", (*learning.ALL_ARMS, "gullible"))
+    found = learning.run_none(plain | noisy, CellStore(tmp_path, "m"))["conditions"]
+    arms = found["plain"]["arms"]
+    assert {arm: figures["people"] for arm, figures in arms.items()} == {"base": 4, "card": 4, "gullible": 1}
+    for name in ("satisfaction", "ratings_to_80", "retention"):
+        assert arms["card"][name] == both["conditions"]["plain"]["arms"]["card"][name]
+    assert found["plain"]["settings"]["code"] == {"one": 8, "two": 1}
+    assert found["noise10"]["settings"]["code"] == {"two": 2}
+    assert "people" in as_tables({"conditions": found})
+
+
+def test_arms_that_a_condition_has_not_are_refused() -> None:
+    with pytest.raises(BenchError, match="'updates10' has the arms base, weights, stacked"):
+        run_all(Follower, small("updates10", ratings=8), ("card",), ("brief",), (0,))
