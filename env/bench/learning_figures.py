@@ -9,7 +9,15 @@ from statistics import fmean
 from typing import Any
 
 from env.bench.learning_cell import Cell, Experiment
-from env.bench.report import Interval, clustered_bootstrap, first_closing, resampled, table, wilson
+from env.bench.report import (
+    Interval,
+    clustered_bootstrap,
+    crossed_bootstrap,
+    first_closing,
+    resampled,
+    table,
+    wilson,
+)
 
 GAP = 0.8
 
@@ -17,7 +25,8 @@ GAP = 0.8
 def summarise(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
     """The figures: {"arms": {ARM: {"satisfaction", "ratings_to_80", "retention", …}}, …}.
 
-    satisfaction   {count: [mean, low, high]}, 95 % by a bootstrap over cells, then over their prompts.
+    satisfaction   {count: [mean, low, high]}, 95 % by a bootstrap over tastes and over seeds (with a single
+                   one of either: over cells, then over their prompts).
     ratings_to_80  the first *measured* count of ratings at which the mean curve has closed 80 % of the
                    gap from the base arm's mean (over all its checkpoints: it does not learn) to 1;
                    None if it never does. "ratings_to_80_between" reads the same curve as straight
@@ -31,7 +40,7 @@ def summarise(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
     skill = fmean([cell.skill for cell in of["base"]])
     for arm in arms:
         counts = sorted(of[arm][0].held_out)
-        bands = {n: clustered_bootstrap([cell.held_out[n] for cell in of[arm]]) for n in counts}
+        bands = {n: _mean(of[arm], [cell.held_out[n] for cell in of[arm]]) for n in counts}
         after = fmean([cell.skill for cell in of[arm]])
         result["arms"][arm] = {
             "satisfaction": {str(n): list(band) for n, band in bands.items()},
@@ -91,7 +100,7 @@ def _level(base: Sequence[Cell]) -> float:
 def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
     """`summarise`, with an interval on everything, and what the condition asks for besides.
 
-    Each arm has, besides the keys of `summarise` (intervals are 95 %, by a bootstrap over people):
+    Each arm has, besides the keys of `summarise` (intervals are 95 %, by a bootstrap over tastes and seeds):
 
     ratings_to_80_interval  [low, high] of "ratings_to_80_between"; null is never
     retention_interval      of the skill after the last rating over the base's
@@ -143,7 +152,7 @@ def in_full(cells: Sequence[Cell], experiment: Experiment) -> dict[str, Any]:
         for taste, figures in tastes.items():
             mine = [cell for cell in early if (cell.arm, cell.taste) == (arm, taste)]
             for count in sorted(mine[0].held_out):
-                band = clustered_bootstrap([cell.held_out[count] for cell in mine])
+                band = _mean(mine, [cell.held_out[count] for cell in mine])
                 figures["satisfaction"][str(count)] = list(band)
     return result
 
@@ -222,7 +231,7 @@ def _closing(figures: Mapping[str, Any]) -> str:
 
 
 def _closing_interval(mine: Sequence[Cell], base: Sequence[Cell]) -> list[float | None]:
-    """Of the crossing of the mean curve, people drawn with replacement; infinity where it never crosses."""
+    """Of the crossing of the mean curve, tastes and seeds drawn anew; infinity where it never crosses."""
     counts = sorted(mine[0].held_out)
 
     def crossing(drawn: Sequence[int]) -> float:
@@ -230,7 +239,7 @@ def _closing_interval(mine: Sequence[Cell], base: Sequence[Cell]) -> list[float 
         _, between = first_closing(curve, _level([base[at] for at in drawn]), GAP)
         return float("inf") if between is None else between
 
-    band = resampled(len(mine), crossing)
+    band = resampled(len(mine), crossing, labels=_who(mine))
     return [None if bound == float("inf") else bound for bound in band]
 
 
@@ -241,14 +250,14 @@ def _retention(pairs: Sequence[tuple[Cell, Cell]]) -> list[float]:
         skill = sum(pairs[at][1].skill for at in drawn)
         return sum(pairs[at][0].skill for at in drawn) / skill if skill else 1.0
 
-    return list(resampled(len(pairs), kept))
+    return list(resampled(len(pairs), kept, labels=_who([mine for mine, _ in pairs])))
 
 
 def _after(late: Sequence[Cell], arm: str) -> dict[str, Any]:
     mine = [cell for cell in late if cell.arm == arm]
     base = [_of(late, "base", cell) for cell in mine]
     bands: dict[int, Interval] = {
-        n: clustered_bootstrap([cell.held_out[n] for cell in mine]) for n in sorted(mine[0].held_out)
+        n: _mean(mine, [cell.held_out[n] for cell in mine]) for n in sorted(mine[0].held_out)
     }
     against = _against(mine, base)
     return {
@@ -263,14 +272,24 @@ def _after(late: Sequence[Cell], arm: str) -> dict[str, Any]:
 def _against(mine: Sequence[Cell], base: Sequence[Cell]) -> dict[int, Interval]:
     """By count: satisfaction minus the base's, on the same prompts."""
     return {
-        count: clustered_bootstrap(
+        count: crossed_bootstrap(
             [
                 [a - b for a, b in zip(cell.held_out[count], other.held_out[count], strict=True)]
                 for cell, other in zip(mine, base, strict=True)
-            ]
+            ],
+            _who(mine),
         )
         for count in sorted(mine[0].held_out)
     }
+
+
+def _mean(cells: Sequence[Cell], values: Sequence[Sequence[float]]) -> Interval:
+    return crossed_bootstrap(values, _who(cells))
+
+
+def _who(cells: Sequence[Cell]) -> list[tuple[str, int]]:
+    """People of one seed are asked the same questions, and those of one taste want the same."""
+    return [(cell.taste, cell.seed) for cell in cells]
 
 
 def _share(said: Sequence[Sequence[float]]) -> Interval:
@@ -282,7 +301,7 @@ def _share(said: Sequence[Sequence[float]]) -> Interval:
 
 def _factual(cells: Sequence[Cell], answer: str) -> dict[str, list[float]]:
     return {
-        when: list(clustered_bootstrap([[float(a == answer) for a in cell.factual[when]] for cell in cells]))
+        when: list(_mean(cells, [[float(a == answer) for a in cell.factual[when]] for cell in cells]))
         for when in ("before", "after")
     }
 

@@ -135,8 +135,8 @@ def test_intervals_hold_the_mean_and_vanish_where_nothing_varies(result):
     for figures in result["arms"].values():
         assert all(low <= mean <= high for mean, low, high in figures["satisfaction"].values())
     assert result["arms"]["card"]["satisfaction"]["40"] == [1.0, 1.0, 1.0]
-    _, low, high = result["arms"]["base"]["satisfaction"]["0"]
-    assert 0.1 < low < 0.2 < high < 0.3
+    # of the base one prompt in five pleases, whoever asks
+    assert result["arms"]["base"]["satisfaction"]["0"] == [0.2, 0.2, 0.2]
 
 
 def test_the_result_is_json_with_the_settings_and_prints_as_a_table(result):

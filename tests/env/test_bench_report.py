@@ -1,11 +1,23 @@
 import json
 import math
+import random
+from collections.abc import Sequence
+from statistics import pvariance
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from env.bench.report import clustered_bootstrap, first_closing, percentile, table, to_json, wilson
+from env.bench.report import (
+    clustered_bootstrap,
+    crossed_bootstrap,
+    first_closing,
+    percentile,
+    resampled,
+    table,
+    to_json,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("hits", "trials"), [(0, 50), (1, 7), (25, 50), (49, 50), (50, 50), (1, 1)])
@@ -101,3 +113,47 @@ def test_json_is_standard_and_one_line():
     line = to_json({"a": (0.123456, math.nan), 8: {"n": None, "inf": math.inf, "text": "é\n"}})
     assert "\n" not in line
     assert json.loads(line) == {"a": [0.1235, None], "8": {"n": None, "inf": None, "text": "é\n"}}
+
+
+def test_what_seeds_share_is_not_counted_once_a_taste() -> None:
+    """Eight tastes of five seeds that differ by seed alone are five observations, and not forty."""
+    levels = [0.2, 0.4, 0.5, 0.7, 0.9]
+    cells = [(taste, seed) for taste in "abcdefgh" for seed in range(5)]
+    values = [[levels[seed]] * 10 for _, seed in cells]
+    ours = crossed_bootstrap(values, cells, draws=20_000)
+    of_five = clustered_bootstrap([[level] for level in levels], draws=20_000)
+    assert ours.mean == pytest.approx(0.54)
+    assert (ours.low, ours.high) == pytest.approx((of_five.low, of_five.high), abs=0.03)
+    as_forty = clustered_bootstrap(values)
+    assert as_forty.high - as_forty.low < 0.6 * (ours.high - ours.low)
+
+
+def test_effects_of_both_kinds_add_up() -> None:
+    chance = random.Random(4)
+    rows, columns = [chance.gauss(0, 1) for _ in range(30)], [chance.gauss(0, 1) for _ in range(30)]
+    cells = [(row, column) for row in range(30) for column in range(30)]
+    ours = crossed_bootstrap([[rows[row] + columns[column]] for row, column in cells], cells, draws=4000)
+    wide = 2 * 1.96 * math.sqrt((pvariance(rows) + pvariance(columns)) / 30)
+    assert ours.high - ours.low == pytest.approx(wide, rel=0.08)
+
+
+def test_with_one_label_of_a_kind_clusters_are_independent_and_empty_ones_say_nothing() -> None:
+    clusters = [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
+    alone = crossed_bootstrap(clusters, [(taste, 0) for taste in "abc"])
+    assert alone == clustered_bootstrap(clusters)
+    some = crossed_bootstrap([*clusters, []], [("a", 0), ("b", 1), ("b", 0), ("a", 1)])
+    assert some.mean == pytest.approx(0.5)
+    assert some.low <= some.mean <= some.high
+
+
+def test_indices_are_drawn_by_their_labels_too() -> None:
+    cells = [(taste, seed) for taste in range(6) for seed in range(3)]
+    seen: list[Sequence[int]] = []
+
+    def mean(drawn: Sequence[int]) -> float:
+        seen.append(drawn)
+        return sum(cells[at][1] for at in drawn) / len(drawn)
+
+    low, high = resampled(len(cells), mean, labels=cells)
+    assert {len(drawn) for drawn in seen} == {18}
+    assert (low, high) == (pytest.approx(0.0, abs=0.34), pytest.approx(2.0, abs=0.34))
