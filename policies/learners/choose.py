@@ -1,8 +1,8 @@
 """Which learner suits a ledger: one readable rule. `attune bench learners` prints the table behind it.
 
 Thumbs call for KTO, a ledger that is mostly pairs for DPO, and imported texts without any rating for SFT.
-PPO and GRPO are never chosen by themselves: they need many times the time, and learn from the thumbs only
-through a reward model that was fitted to those same thumbs. Who asks for them gets them.
+PPO and GRPO are never chosen by themselves: they take two to three times as long, and learn from the thumbs
+only through a reward model that was fitted to those same thumbs. Who asks for them gets them.
 """
 
 from __future__ import annotations
