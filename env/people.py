@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 from env.tastes import BENCH_TASTES, DIMENSIONS, TASTES, TOPIC_TASTES, Taste, TopicTaste, Wish, says, wish
@@ -76,11 +77,11 @@ class Person:
             elif taste is not None and not callable(taste) and not isinstance(taste, TopicTaste):
                 raise ValueError(f"A taste is a name, a TopicTaste or a predicate, not {taste!r}.")
         for name, share in (("noise", self.noise), ("rate", self.rate)):
-            if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
+            if not isinstance(share, Real) or not 0.0 <= share <= 1.0:
                 raise ValueError(f"{name} is a probability from 0 to 1, not {share!r}.")
         if (self.then is None) != (self.drift_at is None):
             raise ValueError("A taste that drifts needs both: `then`, and the turn `drift_at`.")
-        if self.drift_at is not None and (not isinstance(self.drift_at, int) or self.drift_at < 0):
+        if self.drift_at is not None and (not isinstance(self.drift_at, Integral) or self.drift_at < 0):
             raise ValueError(f"drift_at is a turn, counted from 0, not {self.drift_at!r}.")
         if self.habit not in get_args(Habit):
             raise ValueError(f"No habit {self.habit!r}; the habits are {', '.join(get_args(Habit))}.")

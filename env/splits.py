@@ -22,32 +22,42 @@ def split(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row
     want = round(len(data) * fraction)
     if want < 1:
         return list(data), []
-    most = len(data) / 2
     for by in (("question", "conversation"), ("conversation",), ("question",)):
         groups = _groups(data, by)
-        if max(len(group) for group in groups) <= most:
+        held, gone = _drawn(data, groups, fraction, seed)
+        # whole conversations that share their questions leave little to test with: by question, then
+        little = by == ("conversation",) and not (held and len(gone) <= len(held))
+        if max(map(len, groups)) <= len(data) / 2 and not little:
             break
-    groups.sort(key=lambda group: hashlib.sha256(f"{seed}:{_key(data[group[0]])}".encode()).digest())
+    return (
+        [row for at, row in enumerate(data) if at not in held | gone],
+        [row for at, row in enumerate(data) if at in held],
+    )
+
+
+def _drawn(
+    data: Sequence[Row], groups: list[list[int]], fraction: float, seed: int
+) -> tuple[set[int], set[int]]:
+    """(held out, on neither side): whole `groups`, but for rows whose question is asked outside of them."""
+    groups = sorted(
+        groups, key=lambda group: hashlib.sha256(f"{seed}:{_key(data[group[0]])}".encode()).digest()
+    )
     room = {True: 0.0, False: 0.0}
     for row in data:
         room[_liked(row)] += fraction
-    held: set[int] = set()
+    drawn: set[int] = set()
     for group in groups:
         labels = [_liked(data[at]) for at in group]
         # half a row over the quota is rounding, more would empty the training side of a rare label
         if all(room[label] - labels.count(label) >= -0.5 for label in set(labels)):
-            held.update(group)
+            drawn.update(group)
             for label in labels:
                 room[label] -= 1
-    asked = {row.prompt.question for at, row in enumerate(data) if at not in held}
-    left = {at for at in held if data[at].prompt.question not in asked}
-    talks = {data[at].conversation_id for at in left}
+    asked = {row.prompt.question for at, row in enumerate(data) if at not in drawn}
+    held = {at for at in drawn if data[at].prompt.question not in asked}
+    talks = {data[at].conversation_id for at in held}
     # a conversation of which nothing is left to test with is one to train on
-    gone = {at for at in held - left if data[at].conversation_id in talks}
-    return (
-        [row for at, row in enumerate(data) if at not in left | gone],
-        [row for at, row in enumerate(data) if at in left],
-    )
+    return held, {at for at in drawn - held if data[at].conversation_id in talks}
 
 
 def _groups(data: Sequence[Row], by: Sequence[str]) -> list[list[int]]:

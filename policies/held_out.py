@@ -36,7 +36,7 @@ def hold_out(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[
 def _newest(data: Sequence[Row], want: int) -> tuple[set[int], set[int]]:
     """(held out, on neither side): rows of the newest conversations, at most half of `want`; the very newest
     may fill all of it. Whole conversations: their rows whose question was asked in another as well are on
-    neither side, and a conversation without any other rows is passed over.
+    neither side, and a conversation that is mostly such rows is passed over.
     """
     talks: dict[str, list[int]] = defaultdict(list)
     asked: dict[str, set[str]] = defaultdict(set)
@@ -52,7 +52,7 @@ def _newest(data: Sequence[Row], want: int) -> tuple[set[int], set[int]]:
         own = {at for at in rows if len(asked[data[at].prompt.question]) == 1}
         if len(late) + len(own) > (want // 2 if place else want):
             break
-        if own:
+        if 2 * len(own) >= len(rows):
             late |= own
             neither.update(set(rows) - own)
     return late, neither

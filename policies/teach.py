@@ -101,7 +101,7 @@ def _from_judgements(
     pairs = [row for row in cut.train if isinstance(row, Pair)] + made
     # reasons of which no pair came are thumbs down all the same
     algorithm = cut.algorithm
-    if algorithm == "dpo" and cut.thumbs and (not pairs or (cut.why != ASKED_FOR and _too_few(cut, made))):
+    if algorithm == "dpo" and cut.thumbs and (not pairs or (len(made) < whys and _too_few(cut, made))):
         algorithm = "kto"
     judged = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
     belief = believed(policy, judged, words)
@@ -219,6 +219,8 @@ def _thumbs(rows: Sequence[Unpaired], belief: TastePosterior, words: Tokeniser) 
 
 def _too_few(cut: Material, made: Sequence[Pair]) -> bool:
     """Whether KTO would have been chosen, had it been known that only `made` would come of the reasons."""
+    if cut.why == ASKED_FOR or choose(cut.thumbs, cut.pairs).algorithm != "dpo":
+        return False
     left = [replace(row, why=None) for row in cut.thumbs]
     return choose(left, [*cut.pairs, *made]).algorithm != "dpo"
 

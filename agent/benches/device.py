@@ -47,7 +47,8 @@ def run(
         if name not in shapes.SHAPES:
             raise BenchError(f"There is no shape {name!r}: choose {' or '.join(shapes.SHAPES)}.")
     update_bench.chosen(learners)
-    _keep(out, {})
+    if out is not None:
+        _writable(out)
     device, dtype = shapes.where()
     result = {"device": device, "dtype": dtype, "shapes": found}
     for at, name in enumerate(chosen):
@@ -66,14 +67,18 @@ def run(
     return result
 
 
+def _writable(out: Path) -> None:
+    """Raises BenchError; what lies there stays until there are figures."""
+    try:
+        with out.open("a"):
+            pass
+    except OSError as broken:
+        raise BenchError(f"{out} cannot be written ({broken.strerror}); choose another --out.") from broken
+
+
 def _keep(out: Path | None, result: dict[str, Any]) -> None:
     if out is not None:
-        try:
-            out.write_text(to_json(result), "utf-8")
-        except OSError as broken:
-            raise BenchError(
-                f"{out} cannot be written ({broken.strerror}); choose another --out."
-            ) from broken
+        out.write_text(to_json(result), "utf-8")
 
 
 def _speeds(folder: Path, quick: bool, stop: Callable[[], bool]) -> Iterator[dict[str, Any]]:

@@ -12,5 +12,6 @@ class BenchError(AttuneError):
 class BenchCancelled(BenchError):
     """The person stopped the experiment."""
 
-    def __init__(self) -> None:
-        super().__init__("The bench was stopped before its end, so it has no result; what --out has is kept.")
+    # the text is an argument, since an exception comes out of another process by its arguments
+    def __init__(self, text: str = "The bench was stopped before its end, so it has no result.") -> None:
+        super().__init__(text)

@@ -117,6 +117,9 @@ def run_all(
         for name, one in conditions.items()
     }
     jobs = [job for one in chosen.values() for job in _jobs(one, arms, tastes, seeds)]
+    if all(job.arm == "base" for job in jobs) and any(arm != "base" for arm in arms):
+        has = "; ".join(f"{name} has the arms {', '.join(one.arms)}" for name, one in chosen.items())
+        raise BenchError(f"None of the arms that were asked for runs: {has}.")
     cells, seconds = _cells(make_learner, jobs, workers, progress, cancelled, store)
     result: dict[str, Any] = {"conditions": {}}
     for name, one in chosen.items():
@@ -160,10 +163,6 @@ def _jobs(
     wanted = dict.fromkeys(
         arm for arm in arms if arm != "base" and (not condition.arms or arm in condition.arms)
     )
-    if condition.arms and not wanted and any(arm != "base" for arm in arms):
-        raise BenchError(
-            f"The condition {condition.name!r} has the arms {', '.join(condition.arms)}: ask for one."
-        )
     if not names or not drawn or settings.ratings < 1 or settings.held_out < 1:
         raise BenchError(
             "The learning bench needs at least one taste, one seed, one rating and one held-out prompt."

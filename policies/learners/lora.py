@@ -14,8 +14,8 @@ import shutil
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ LARGE = 500_000_000
 WARM_UP, FEWEST_TO_WARM_UP = 2, 10
 # what the base says of the anchors is kept up to this size: all of it for a small vocabulary
 KEPT_BYTES = 32 * 2**20
+TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
 Progress = Callable[[float, str], None]
 # (model with its adapter, places of the batch's rows) -> (loss, what to log of it)
 Objective = Callable[[Any, list[int]], tuple[Any, dict[str, float]]]
@@ -195,67 +196,61 @@ def fit(
         dataset, more = Dataset.from_dict({"place": range(len(examples))}), {"data_collator": places}
         options["remove_unused_columns"] = False
 
-    came = {name: model.__dict__.get(name) for name in ("forward", "generation_config")}
-    model.generation_config = _plain_sampling(model.generation_config)
-    set_seed(settings.seed)
-    adapter = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    with warnings.catch_warnings():
-        # transformers warns of names of its own that TRL still uses
-        warnings.simplefilter("ignore", FutureWarning)
-        args = config_class(**arguments(model, len(examples), settings, out_dir, tokens), **options)
-        # transformers would spread a batch over all GPUs that it sees, through a module that hides the model
-        args._n_gpu = min(1, args.n_gpu)
-        trainer = Exact(
-            model=model,
-            args=args,
-            train_dataset=dataset,
-            processing_class=tokenizer,
-            peft_config=adapter,
-            callbacks=[Report()],
-            **more,
+    with _given_back(model):
+        set_seed(settings.seed)
+        adapter = LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=0.0,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
         )
-    # what the base says of the anchors, and a reward, are no throw of dice
-    disable_dropout_in_model(trainer.model)
-    trainer.remove_callback(PrinterCallback)
-    try:
-        with (
-            warnings.catch_warnings(),
-            packing(model) if objective else nullcontext(),
-            fused(trainer.model) if few_calls(model.device) else nullcontext(),
-        ):
-            warnings.simplefilter("ignore", FutureWarning)
-            loss = trainer.train().training_loss
-        if cancel.is_set():
-            raise Cancelled()
-        b = [p for name, p in trainer.model.named_parameters() if "lora_B" in name]
-        max_abs_b = max(float(p.detach().abs().max()) for p in b)
-        norms = [float(entry["grad_norm"]) for entry in trainer.state.log_history if "grad_norm" in entry]
-        if not all(bool(torch.isfinite(p).all()) for p in b):
-            raise LearnError("Training went wrong (weights are not finite); nothing was changed.")
-        if not norms or max(norms) <= 0:
-            raise LearnError("Training changed nothing (the gradient was zero); nothing was saved.")
-        if max_abs_b <= 0:
-            raise LearnError(
-                "Training changed nothing (the learning rate was too small for the gradient of "
-                f"{max(norms):.2g}); nothing was saved."
-            )
-        trainer.model.save_pretrained(out_dir, safe_serialization=True)
-    finally:
         with warnings.catch_warnings():
+            # transformers warns of names of its own that TRL still uses
             warnings.simplefilter("ignore", FutureWarning)
-            trainer.model.unload()
-        # peft leaves these marks on the base and warns about them the next time
-        for mark in ("peft_config", "_hf_peft_config_loaded", *came):
-            model.__dict__.pop(mark, None)
-        model.__dict__.update({name: value for name, value in came.items() if value is not None})
-        model.requires_grad_(False).eval()
-        shutil.rmtree(out_dir / "trainer", ignore_errors=True)
+            args = config_class(**arguments(model, len(examples), settings, out_dir, tokens), **options)
+            # transformers would spread a batch over all GPUs, through a module that hides the model
+            args._n_gpu = min(1, args.n_gpu)
+            trainer = Exact(
+                model=model,
+                args=args,
+                train_dataset=dataset,
+                processing_class=tokenizer,
+                peft_config=adapter,
+                callbacks=[Report()],
+                **more,
+            )
+        # what the base says of the anchors, and a reward, are no throw of dice
+        disable_dropout_in_model(trainer.model)
+        trainer.remove_callback(PrinterCallback)
+        try:
+            with (
+                warnings.catch_warnings(),
+                packing(model) if objective else nullcontext(),
+                fused(trainer.model) if few_calls(model.device) else nullcontext(),
+            ):
+                warnings.simplefilter("ignore", FutureWarning)
+                loss = trainer.train().training_loss
+            if cancel.is_set():
+                raise Cancelled()
+            b = [p for name, p in trainer.model.named_parameters() if "lora_B" in name]
+            max_abs_b = max(float(p.detach().abs().max()) for p in b)
+            norms = [float(entry["grad_norm"]) for entry in trainer.state.log_history if "grad_norm" in entry]
+            if not all(bool(torch.isfinite(p).all()) for p in b):
+                raise LearnError("Training went wrong (weights are not finite); nothing was changed.")
+            if not norms or max(norms) <= 0:
+                raise LearnError("Training changed nothing (the gradient was zero); nothing was saved.")
+            if max_abs_b <= 0:
+                raise LearnError(
+                    "Training changed nothing (the learning rate was too small for the gradient of "
+                    f"{max(norms):.2g}); nothing was saved."
+                )
+            trainer.model.save_pretrained(out_dir, safe_serialization=True)
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)
+                trainer.model.unload()
+            shutil.rmtree(out_dir / "trainer", ignore_errors=True)
     weights = out_dir / "adapter_model.safetensors"
     last = [entry for entry in trainer.state.log_history if "loss" in entry][-1] | {"train_loss": loss}
     return TrainResult(
@@ -269,14 +264,26 @@ def fit(
     )
 
 
-def _plain_sampling(config: Any) -> Any:
-    """Of a base's generation config the tokens alone: a penalty that it names would draw other replies than
-    those whose probabilities PPO and GRPO compare."""
+@contextmanager
+def _given_back(model: Any) -> Iterator[None]:
+    """Whatever trainers do to the base in here, it comes out as it went in.
+
+    Of its generation config the tokens alone hold here: a penalty that it names would draw other replies than
+    those whose probabilities PPO and GRPO compare.
+    """
     from transformers import GenerationConfig
 
-    return GenerationConfig(
-        bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id
-    )
+    came = {name: model.__dict__.get(name) for name in ("forward", "generation_config")}
+    ends = {name: getattr(model.generation_config, name, None) for name in TOKENS}
+    model.generation_config = GenerationConfig(**ends)
+    try:
+        yield
+    finally:
+        # peft leaves these marks on the base and warns about them the next time
+        for mark in ("peft_config", "_hf_peft_config_loaded", *came):
+            model.__dict__.pop(mark, None)
+        model.__dict__.update({name: value for name, value in came.items() if value is not None})
+        model.requires_grad_(False).eval()
 
 
 def arguments(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli import main
+from memory.errors import AttuneError
 from policies import shapes
 from policies.base_models import parameters, resolve
 from policies.language_policy import LanguagePolicy
@@ -53,6 +54,20 @@ def test_what_cannot_be_done_is_told_before_anything_is_measured(
     monkeypatch.setattr(shapes, "make", lambda *_: pytest.fail("weights were made"))
     assert main(["bench", "device", *asked]) == 1
     assert sentence in capsys.readouterr().err
+
+
+def test_what_was_measured_before_stays_until_there_are_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "figures.json"
+    out.write_text("old figures")
+
+    def fails(*_: object) -> None:
+        raise AttuneError("no room for weights")
+
+    monkeypatch.setattr(shapes, "make", fails)
+    assert main(["bench", "device", "--shape", "tiny", "--out", str(out)]) == 1
+    assert out.read_text() == "old figures"
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -341,5 +342,12 @@ def test_figures_of_a_folder_are_of_all_in_it_each_arm_beside_its_own_people(
 
 
 def test_arms_that_a_condition_has_not_are_refused() -> None:
-    with pytest.raises(BenchError, match="'updates10' has the arms base, weights, stacked"):
-        run_all(Follower, small("updates10", ratings=8), ("card",), ("brief",), (0,))
+    alone = small("updates10", ratings=8)
+    with pytest.raises(BenchError, match="updates10 has the arms base, weights, stacked"):
+        run_all(Follower, alone, ("card",), ("brief",), (0,))
+    both = run_all(Follower, small("plain", ratings=8) | alone, ("card",), ("brief",), (0,))["conditions"]
+    assert [list(one["arms"]) for one in both.values()] == [["base", "card"], ["base"]]
+
+
+def test_a_stop_comes_out_of_another_process() -> None:
+    assert str(pickle.loads(pickle.dumps(BenchCancelled()))) == str(BenchCancelled())

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,6 +115,11 @@ def test_a_taste_of_ones_own_keeps_its_words():
 
     assert Person(Shouting(), habit="edits").respond("?", "Cats sleep.").edit == "CATS SLEEP."
     assert Person(Shouting(), habit="says_why").respond("?", "Cats sleep.").why == "Louder!"
+
+
+def test_numbers_of_numpy_are_numbers():
+    person = Person("formal", noise=np.float32(0.5), rate=np.float64(1), then="brief", drift_at=np.int64(2))
+    assert person.wants(turn=2) is Person("brief").wants()
 
 
 def test_a_lone_surrogate_is_read_like_any_text():

@@ -65,6 +65,32 @@ def test_a_new_conversation_that_repeats_an_old_question_is_not_held_out_for_its
     assert not sides[0] & sides[1]
 
 
+@pytest.mark.parametrize(("talks", "size"), [(10, 10), (20, 5), (10, 6), (30, 4)])
+def test_conversations_that_are_mostly_follow_ups_are_not_thrown_away(talks: int, size: int) -> None:
+    rows = [
+        row(at, f"c{at // size}", "go on" if at % size % 2 else "why?", at % 3 > 0) if at % size
+        else row(at, f"c{at // size}", f"question {at}", at % 3 > 0)
+        for at in range(talks * size)
+    ]  # fmt: skip
+    train, held = hold_out(rows, 0.2)
+    assert held
+    assert len(train) >= 0.7 * len(rows)
+
+
+@pytest.mark.parametrize(("talks", "questions"), [(8, 5), (5, 8)])
+def test_the_same_questions_in_every_conversation_are_held_out_by_question(
+    talks: int, questions: int
+) -> None:
+    rows = [
+        row(at, f"c{at // questions}", f"question {at % questions}", at % 3 > 0)
+        for at in range(talks * questions)
+    ]
+    train, held = hold_out(rows, 0.2)
+    assert len(train) + len(held) == len(rows)
+    assert held
+    assert not {each.prompt.question for each in train} & {each.prompt.question for each in held}
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_words_that_are_said_everywhere_do_not_tie_conversations_together(seed: int) -> None:
     chance = random.Random(seed)

@@ -327,6 +327,14 @@ def test_a_penalty_of_the_base_and_a_second_gpu_are_nothing_to_an_update(
     assert {end for _, end in seen} == {came.eos_token_id}
     assert model.generation_config is came
 
+    def broken(self: object, **_: object) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(trl.KTOTrainer, "__init__", broken)
+    with pytest.raises(RuntimeError, match="no memory"):
+        kto.train(model, policy.tokenizer, thumbs, SETTINGS, tmp_path / "not", nothing, threading.Event())
+    assert model.generation_config is came
+
 
 def test_the_base_comes_back_without_the_forward_pass_that_trl_puts_on_it(
     policy: LanguagePolicy, tmp_path: Path

@@ -143,6 +143,24 @@ def test_where_few_better_answers_come_the_other_ratings_are_not_left_out(
     assert (algorithm, report["routes"]["learned_as"]["rows"]) == ("dpo", 1), "who asks for it gets it"
 
 
+def test_dpo_that_was_chosen_for_edits_stays_what_it_is(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.talk(31)
+    db = open_home(home)
+    for at, reply in enumerate(rated.replies):
+        if at % 2:
+            Journal(db).rate(reply.id, 1)
+        else:
+            Journal(db).rate(reply.id, 0)
+            Journal(db).edit_reply(reply.id, f"Rivers and bread {at}.")
+    chosen = material(Journal(db))
+    db.close()
+    assert (chosen.algorithm, len(chosen.test) > 0) == ("dpo", True)
+    algorithm, report = update(home, policy)
+    assert (algorithm, report["routes"]["learned_as"]["rows"]) == ("dpo", len(chosen.train))
+    assert "reasons" not in report["why"]
+
+
 @pytest.mark.parametrize("algorithm", ["ppo", "grpo"])
 def test_online_learners_learn_from_the_reward_model(
     home: Path, policy: LanguagePolicy, algorithm: str, monkeypatch: pytest.MonkeyPatch
