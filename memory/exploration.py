@@ -28,7 +28,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from memory.card_model import FEATURES, Observation, conflicts, has
-from memory.taste_posterior import TASTES, Taste, posterior
+from memory.taste_posterior import TASTES, columns, posterior
 
 Trial = tuple[str, ...]
 
@@ -81,17 +81,11 @@ def information(observations: Sequence[Observation]) -> dict[Trial, float]:
     unasked = {style: _share(observations, style, False) for style in FEATURES}
     # the last column, for tastes of fewer than two features, is always shown
     shows = np.array([[*(_shows(f, trial, asked, unasked) for f in FEATURES), 1.0] for trial in TRIALS])
-    first, second = np.array([_columns(taste) for taste in TASTES]).T
+    first, second = np.array([columns(taste) for taste in TASTES]).T
     meets = shows[:, first] * shows[:, second]
     liked = meets * inside + (1 - meets) * outside
     nats = _entropy(liked @ probability) - _entropy(liked) @ probability
     return dict(zip(TRIALS, nats.tolist(), strict=True))
-
-
-def _columns(taste: Taste) -> tuple[int, int]:
-    names = list(FEATURES)
-    first, second = [*map(names.index, taste), len(names), len(names)][:2]
-    return first, second
 
 
 def _shows(feature: str, trial: Trial, asked: dict[str, float], unasked: dict[str, float]) -> float:

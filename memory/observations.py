@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from memory.card_model import Observation
 from memory.card_texts import CARD_TEXTS
-from memory.fading import weighed
+from memory.fading import Fading
 from memory.features import features
 from memory.journal import Journal
 from memory.records import Message, tried
@@ -50,6 +50,7 @@ class Observations:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self._known: dict[str, Circumstances] = {}
+        self._fading = Fading()
 
     def all(self) -> list[Observation]:
         """In the order of the verdicts that count, each with the weight that it still has."""
@@ -99,7 +100,7 @@ class Observations:
             if worse.id not in thumbed:
                 judged(worse.id, event.created_at, self._seen(worse, False))
         times = [at for at, _ in verdicts.values()]
-        seen = weighed([one for _, one in verdicts.values()])
+        seen = self._fading.weighed([one for _, one in verdicts.values()])
         # whether another base followed a line says nothing about this one
         base = self._known[signals[-1][1].id].base if signals else None
         return [

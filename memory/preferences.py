@@ -20,7 +20,7 @@ from memory.card_texts import CARD_TEXTS
 from memory.database import Database
 from memory.errors import AttuneError, NotFound
 from memory.facts import fold
-from memory.fading import weighed
+from memory.fading import Fading
 from memory.heeding import Heeded, unheeded
 from memory.journal import Journal
 from memory.observations import Observations
@@ -61,6 +61,7 @@ class PreferenceCard:
         self.db = db
         self.journal = journal
         self._observations = Observations(journal)
+        self._before = Fading()
         self._lock = threading.Lock()
         self._cached: _Card | None = None
 
@@ -99,7 +100,8 @@ class PreferenceCard:
         """
         seen = list(self._current().observations)
         if first := next((at + 1 for at, one in enumerate(seen) if one.reply_id in before), 0):
-            seen = weighed(seen[: first - 1])
+            with self._lock:
+                seen = self._before.weighed(seen[: first - 1])
         return {one.reply_id: one.weight for one in seen}
 
     def line(self, feature_or_text: str) -> CardLine:

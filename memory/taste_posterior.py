@@ -1,26 +1,30 @@
-"""Which taste explains the thumbs? The probability of every taste that one or two features can make.
+"""Which taste explains the thumbs, how many of them are wrong, and since when has the taste held?
 
-A taste is a set of features: none, one, or two that do not exclude each other. Replies that show all of
-them are liked at the rate theta_in, all others at theta_out. Both rates are unknown and integrated out:
+A taste is a set of features: one, or two that do not exclude each other. The ratings since the last change of
+taste came about in one of these ways:
 
-    strict (prior STRICT)   theta_in ~ Beta(4, 1), theta_out ~ Beta(1, 4)
-    loose                   theta_in, theta_out ~ Beta(1, 1), theta_in > theta_out
+    strict   replies that show all of the taste are liked, others are not, and of these thumbs the share
+             `wrong` is given the other way round
+    loose    both are liked at rates of their own, theta_in > theta_out, each Beta(1, 1)
+    none     everything is liked at one rate, Beta(1, 1)
+    other    replies of one kind (alike in every feature) are liked at one rate, Beta(1/2, 1/2) for each kind:
+             a taste that is about something else, or about more than two features
 
-so that a thumb that is wrong now and then costs a taste a little and not everything, and a style that was
-liked twice in ten is no taste, however much worse the others did. The tastes compete for all thumbs at
-once: where everything seen was disliked, those that were never seen become likely. That is what a test of
-one feature after another cannot say (memory/card_model.py).
+With probability HAZARD before each rating the taste changes: a way is drawn anew, and its rates begin anew
+(Bayesian online changepoint detection, Adams & MacKay 2007, arXiv 0710.3742). How often a thumb is wrong is
+one of WRONG and does not change with the taste: it is how this person rates, and what was learned of it
+under the old taste says how much four thumbs against it mean.
 
-A taste may change: with probability HAZARD before each rating all counts begin anew (Bayesian online
-changepoint detection, Adams & MacKay 2007, arXiv 0710.3742); the result is the mean over when the last
-change was. Pure functions of the ratings in their order.
+The tastes compete for all thumbs at once: where everything seen was disliked, those that were never seen
+become likely. That is what a test of one feature after another cannot say (memory/card_model.py). Pure
+functions of the ratings in their order.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,22 +32,31 @@ from memory.card_model import FEATURES, Observation, conflicts, has
 from memory.features import Features
 
 Taste = tuple[str, ...]
+Kind = tuple[bool, ...]
 
 SINGLES: tuple[Taste, ...] = tuple((feature,) for feature in FEATURES)
 PAIRS: tuple[Taste, ...] = tuple(
     pair for pair in itertools.combinations(FEATURES, 2) if pair[1] not in conflicts(pair[0])
 )
 TASTES: tuple[Taste, ...] = ((), *SINGLES, *PAIRS)
-NONE, ONE = 0.1, 0.7  # prior probability of no taste at all, and of one feature; the rest is for two
-STRICT, AGREES = 0.9, 4.0
-HAZARD = 1 / 300
-# of all moments at which the taste may have changed, the likeliest are followed
+# prior probabilities: of "other"; of the rest no taste at all, one feature, and what is left for two; and of
+# those with a taste how many are strict
+OTHER, NONE, ONE, STRICT = 0.05, 0.02, 0.7, 0.98
+KIND = 0.5
+# the share of wrong thumbs, and how probable each is beforehand
+WRONG = {0.02: 0.3, 0.05: 0.25, 0.1: 0.2, 0.2: 0.15, 0.3: 0.1}
+HAZARD = 1 / 600
+# of all moments at which the taste may have changed, the likeliest are followed: a rating then costs the
+# same however many came before it
 FOLLOWED, NEGLIGIBLE = 32, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class TastePosterior:
-    """The probability of each of TASTES, and the rates at which replies in and out of it are liked."""
+    """The probability of each of TASTES, and the rates at which replies in and out of it are liked.
+
+    No taste, (), is whatever is no taste of these features.
+    """
 
     probability: Mapping[Taste, float]
     rates: Mapping[Taste, tuple[float, float]]
@@ -77,60 +90,147 @@ class TastePosterior:
         return replace(self, probability={taste: one / total for taste, one in kept.items()})
 
 
+class TasteFilter:
+    """Takes in one rating after the other. The state has a row for each moment of the last change followed.
+
+    The arrays hold the joint probability of (change, wrong, taste), of all that was seen so far divided out:
+    `strict` and `loose` (changes, len(WRONG), len(TASTES)), `other` (changes, len(WRONG)). `counts`
+    (changes, len(TASTES), 2, 2) are the liked and disliked replies in and out of each taste, one ahead.
+    """
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        taste = [NONE, *[ONE / len(SINGLES)] * len(SINGLES), *[(1 - NONE - ONE) / len(PAIRS)] * len(PAIRS)]
+        prior, wrong = (1 - OTHER) * np.array(taste), np.array(list(WRONG.values()))
+        self._share = np.array(list(WRONG))[:, None]
+        strict = np.where(np.arange(len(TASTES)) > 0, STRICT, 0.0)
+        self._fresh = (prior * strict, prior * (1 - strict))
+        self._first, self._second = np.array([columns(taste) for taste in TASTES]).T
+        self._seen = 0
+        self._begin(wrong)
+
+    def _begin(self, wrong: Any) -> None:
+        """A change before the next rating, `wrong` (len(WRONG),) being the probability of each share then."""
+        import numpy as np
+
+        strict, loose = self._fresh
+        fresh = (wrong[:, None] * strict, wrong[:, None] * loose, wrong * OTHER, np.ones((len(TASTES), 2, 2)))
+        if not self._seen:
+            self._strict, self._loose, self._other, self._counts = (one[None] for one in fresh)
+            self._starts: list[int] = [0]
+            self._kinds: list[dict[Kind, tuple[int, int]]] = [{}]
+            return
+        old = (self._strict, self._loose, self._other, self._counts)
+        self._strict, self._loose, self._other, self._counts = (
+            np.concatenate([kept, new[None]]) for kept, new in zip(old, fresh, strict=True)
+        )
+        self._starts.append(self._seen)
+        self._kinds.append({})
+
+    def add(self, shows: Features, liked: bool) -> None:
+        """The next rating."""
+        import numpy as np
+
+        if self._seen:
+            wrong = self._strict.sum((0, 2)) + self._loose.sum((0, 2)) + self._other.sum(0)
+            for each in (self._strict, self._loose, self._other):
+                each *= 1 - HAZARD
+            self._begin(HAZARD * wrong)
+        has_all = np.array([*(has(feature, shows) for feature in FEATURES), True])
+        inside = has_all[self._first] & has_all[self._second]
+        every, side, label = np.arange(len(TASTES)), np.where(inside, 0, 1), 0 if liked else 1
+        self._strict *= np.where(inside == liked, 1 - self._share, self._share)
+        seen = self._counts[:, every, side]
+        self._loose *= (seen[..., label] / seen.sum(-1))[:, None]
+        self._counts[:, every, side, label] += 1
+        self._other *= np.array([_predicts(each, kind_of(shows), liked) for each in self._kinds])[:, None]
+        self._seen += 1
+        self._forget()
+
+    def _forget(self) -> None:
+        """Divide out what was seen, and leave the unlikeliest changes."""
+        import numpy as np
+
+        each = self._changes()
+        total = each.sum()
+        kept = each / total > NEGLIGIBLE
+        if kept.sum() > FOLLOWED:
+            kept &= each >= np.sort(each)[-FOLLOWED]
+        self._strict, self._loose, self._other, self._counts = (
+            one[kept]
+            for one in (self._strict / total, self._loose / total, self._other / total, self._counts)
+        )
+        self._starts = list(itertools.compress(self._starts, kept))
+        self._kinds = list(itertools.compress(self._kinds, kept))
+
+    def _changes(self) -> Any:
+        """(changes,) how probable it is that the last one came then."""
+        return self._strict.sum((1, 2)) + self._loose.sum((1, 2)) + self._other.sum(1)
+
+    def held(self) -> list[float]:
+        """For each rating, oldest first, how probable it is that the taste has not changed since."""
+        if not self._seen:
+            return []
+        born = [0.0] * self._seen
+        for start, probability in zip(self._starts, self._changes().tolist(), strict=True):
+            born[start] = probability
+        # the sum of all may round past one
+        return [min(1.0, one / (sum(born) or 1.0)) for one in itertools.accumulate(born)]
+
+    def taste(self) -> TastePosterior:
+        import numpy as np
+
+        mean = self._counts[..., 0] / self._counts.sum(-1)
+        loose = self._loose.sum(1)
+        loose[:, 1:] *= 2 * _ordered(self._counts[:, 1:], mean[:, 1:])
+        strict = self._strict.sum(0)
+        right, wrong = ((1 - self._share) * strict).sum(0), (self._share * strict).sum(0)
+        probability = strict.sum(0) + loose.sum(0)
+        rates = np.stack([right, wrong], -1) + (loose[..., None] * mean).sum(0)
+        rates /= probability[:, None]
+        probability[0] += self._other.sum()
+        probability /= probability.sum()
+        return TastePosterior(
+            dict(zip(TASTES, probability.tolist(), strict=True)),
+            {
+                taste: (inside, outside)
+                for taste, (inside, outside) in zip(TASTES, rates.tolist(), strict=True)
+            },
+        )
+
+
 def satisfies(taste: Taste, shows: Features) -> bool:
     """Whether a reply shows every feature of a taste."""
     return all(has(feature, shows) for feature in taste)
 
 
-def posterior(observations: Sequence[Observation]) -> TastePosterior:
+def kind_of(shows: Features) -> Kind:
+    """All that a taste can be about, at once."""
+    return tuple(has(feature, shows) for feature in FEATURES)
+
+
+def posterior(observations: Iterable[Observation]) -> TastePosterior:
     """What the ratings, oldest first, say of every taste. Weights of observations are not read."""
-    import numpy as np
-
-    size = len(TASTES)
-    prior = np.array(
-        [NONE, *[ONE / len(SINGLES)] * len(SINGLES), *[(1 - NONE - ONE) / len(PAIRS)] * len(PAIRS)]
-    )
-    fresh = np.log(np.stack([STRICT * prior, (1 - STRICT) * prior]))
-    # (strict or loose, taste, in or out, liked or not); no taste has one rate, whatever the reply shows
-    nothing = np.ones((2, size, 2, 2))
-    nothing[0, 1:] = [[AGREES, 1.0], [1.0, AGREES]]
-    counts, joint, started = np.empty((0, 2, size, 2, 2)), np.empty((0, 2, size)), np.empty(0)
-    every = np.arange(size)
-    for at, one in enumerate(observations):
-        counts, joint = np.concatenate([counts, nothing[None]]), np.concatenate([joint, fresh[None]])
-        started = np.append(started + math.log1p(-HAZARD), math.log(HAZARD) if at else 0.0)
-        side = np.array([0 if satisfies(taste, one.shows) else 1 for taste in TASTES])
-        label = 0 if one.liked else 1
-        seen = counts[:, :, every, side]
-        joint = joint + np.log(seen[..., label] / seen.sum(-1))
-        evidence = _log_sum(joint, (1, 2))
-        joint -= evidence[:, None, None]
-        started = started + evidence
-        started -= _log_sum(started, 0)
-        counts[:, :, every, side, label] += 1
-        kept = started > math.log(NEGLIGIBLE)
-        if kept.sum() > FOLLOWED:
-            kept &= started >= np.sort(started)[-FOLLOWED]
-        counts, joint, started = counts[kept], joint[kept], started[kept]
-    if not len(observations):
-        counts, joint, started = nothing[None], fresh[None], np.zeros(1)
-    mean = counts[..., 0] / counts.sum(-1)
-    joint[:, 1, 1:] += np.log(2 * _ordered(counts[:, 1, 1:], mean[:, 1, 1:]))
-    each = np.exp(started[:, None, None] + joint - _log_sum(joint, (1, 2))[:, None, None])
-    each /= each.sum()
-    by_taste = each.sum((0, 1))
-    rates = (each[..., None] * mean).sum((0, 1)) / by_taste[:, None]
-    return TastePosterior(
-        {taste: float(by_taste[at]) for at, taste in enumerate(TASTES)},
-        {taste: (float(rates[at, 0]), float(rates[at, 1])) for at, taste in enumerate(TASTES)},
-    )
+    known = TasteFilter()
+    for one in observations:
+        known.add(one.shows, one.liked)
+    return known.taste()
 
 
-def _log_sum(values: Any, axes: Any) -> Any:
-    import numpy as np
+def columns(taste: Taste) -> tuple[int, int]:
+    """Where in FEATURES the two features of a taste are; one behind the last for one that it lacks."""
+    names = list(FEATURES)
+    first, second = [*map(names.index, taste), len(names), len(names)][:2]
+    return first, second
 
-    top = values.max(axis=axes, keepdims=True)
-    return np.squeeze(top, axes) + np.log(np.exp(values - top).sum(axis=axes))
+
+def _predicts(seen: dict[Kind, tuple[int, int]], kind: Kind, liked: bool) -> float:
+    """The probability of the thumb by the (liked, all) of its kind, to which it is added."""
+    ups, count = seen.get(kind, (0, 0))
+    seen[kind] = (ups + liked, count + 1)
+    up = (KIND + ups) / (2 * KIND + count)
+    return up if liked else 1 - up
 
 
 def _ordered(counts: Any, mean: Any) -> Any:

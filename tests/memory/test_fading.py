@@ -1,7 +1,5 @@
 """Ratings from before a change of taste fade, and no others do."""
 
-import itertools
-import math
 import random
 
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from memory.card_model import FEATURES, Observation, has, learn
 from memory.database import Database
 from memory.exploration import next_trial
-from memory.fading import HAZARD, PRIOR, kind_of, weighed, weights
+from memory.fading import FADED, Fading, weighed, weights
 from memory.features import STYLES, features
 from memory.journal import Journal
 from memory.observations import Observations
@@ -41,35 +39,16 @@ def test_the_newest_rating_counts_in_full_and_no_older_one_more_than_a_newer(
     assert min(found) >= 0
 
 
-def evidence(replies: list[Observation]) -> float:
-    """Probability of these thumbs under one taste: a Beta-Bernoulli for each kind."""
-    kinds: dict[object, list[bool]] = {}
-    for one in replies:
-        kinds.setdefault(kind_of(one.shows), []).append(one.liked)
-
-    def log_beta(a: float, b: float) -> float:
-        return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-
-    return math.exp(
-        sum(
-            log_beta(PRIOR + sum(thumbs), PRIOR + len(thumbs) - sum(thumbs)) - log_beta(PRIOR, PRIOR)
-            for thumbs in kinds.values()
-        )
-    )
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.tuples(st.sampled_from(STYLES[:3]), st.booleans()), min_size=1, max_size=8))
-def test_the_weights_are_those_of_all_histories_of_changes(replies: list[tuple[str, bool]]) -> None:
+@settings(deadline=None, max_examples=30)
+@given(rated, st.integers(0, 60))
+def test_a_ledger_that_grows_has_the_weights_of_one_that_is_read_whole(
+    replies: list[tuple[str, bool]], known: int
+) -> None:
     given_ = [seen(*reply) for reply in replies]
-    last = [0.0] * len(given_)
-    for changes in itertools.product((False, True), repeat=len(given_) - 1):
-        starts = [0, *[at + 1 for at, changed in enumerate(changes) if changed]]
-        parts = [given_[a:b] for a, b in zip(starts, [*starts[1:], len(given_)], strict=True)]
-        prior = math.prod(HAZARD if changed else 1 - HAZARD for changed in changes)
-        last[starts[-1]] += prior * math.prod(map(evidence, parts))
-    exact = [sum(last[: at + 1]) / sum(last) for at in range(len(last))]
-    assert weights(given_) == pytest.approx(exact, abs=1e-3)
+    growing = Fading()
+    for upto in (known, len(given_), known // 2, len(given_)):
+        part = given_[:upto]
+        assert growing.weights(part) == pytest.approx(weights(part), abs=1e-12)
 
 
 def test_what_was_liked_and_is_not_any_more_fades_within_a_few_ratings() -> None:
@@ -104,6 +83,23 @@ def test_a_long_steady_taste_stays_on_the_card_though_thumbs_are_wrong() -> None
                 checked += 1
                 held += learn(weighed(replies))[taste].chosen
     assert held / checked >= 0.95
+
+
+@pytest.mark.parametrize("taste", STYLES)
+def test_wrong_thumbs_are_no_new_taste_to_someone_who_gives_them_often(taste: str) -> None:
+    """Four thumbs against what was known: of someone who is never wrong, and of someone who is one time in five."""
+    draw = random.Random(taste)
+
+    def said(style: str, wrong: bool) -> Observation:
+        shows = features(written(style, draw))
+        return Observation("r", shows, has(taste, shows) != wrong)
+
+    styles = [*STYLES * 3, *[taste] * 25]
+    sure = [said(style, False) for style in styles]
+    unsure = [said(style, at % 5 == 2) for at, style in enumerate(styles)]
+    against = [said(taste, True) for _ in range(4)]
+    assert max(weights(sure + against)[:30]) < FADED
+    assert min(weights(unsure + against)) > 3 * FADED
 
 
 def followed(first: str, then: str, seed: int, ratings: int, turn: int = 32) -> list[bool]:

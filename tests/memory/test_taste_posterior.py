@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import integrate
 from scipy.special import betaln
 
 from memory import taste_posterior
 from memory.card_model import FEATURES, Observation, has
 from memory.features import STYLES, features
-from memory.taste_posterior import AGREES, NONE, ONE, PAIRS, SINGLES, STRICT, TASTES, posterior, satisfies
+from memory.taste_posterior import (
+    HAZARD,
+    KIND,
+    NONE,
+    ONE,
+    OTHER,
+    PAIRS,
+    SINGLES,
+    STRICT,
+    TASTES,
+    WRONG,
+    TasteFilter,
+    kind_of,
+    posterior,
+    satisfies,
+)
 from tests.memory.replies import written
 
 
@@ -41,40 +57,96 @@ def test_it_is_a_distribution_whatever_the_thumbs(replies: list[tuple[str, bool]
 
 def test_without_thumbs_it_is_the_prior() -> None:
     found = posterior([]).probability
-    assert found[()] == pytest.approx(NONE)
-    assert sum(found[taste] for taste in SINGLES) == pytest.approx(ONE)
-    assert sum(found[taste] for taste in PAIRS) == pytest.approx(1 - NONE - ONE)
+    assert found[()] == pytest.approx(OTHER + (1 - OTHER) * NONE)
+    assert sum(found[taste] for taste in SINGLES) == pytest.approx((1 - OTHER) * ONE)
+    assert sum(found[taste] for taste in PAIRS) == pytest.approx((1 - OTHER) * (1 - NONE - ONE))
+
+
+def evidence(ratings: list[Observation], taste: tuple[str, ...], wrong: float) -> tuple[float, float]:
+    """Probability of the thumbs under a strict and under a loose taste: Bernoulli, and Beta-binomial in closed
+    form, the ordered one by numerical integration."""
+    (a, b), (c, d) = (
+        (sum(side), len(side) - sum(side))
+        for side in (
+            [one.liked for one in ratings if satisfies(taste, one.shows) is inside]
+            for inside in (True, False)
+        )
+    )
+    if not taste:
+        return 0.0, math.exp(betaln(1 + a, 1 + b))
+    # twice the mass where the one rate is above the other: half of the prior lies there
+    ordered, _ = integrate.dblquad(
+        lambda low, high: high**a * (1 - high) ** b * low**c * (1 - low) ** d, 0, 1, 0, lambda high: high
+    )
+    return (1 - wrong) ** (a + d) * wrong ** (b + c), 2 * ordered
+
+
+def of_kinds(ratings: list[Observation]) -> float:
+    """Probability of the thumbs if each kind of reply has a rate of its own."""
+    kinds: dict[object, list[bool]] = {}
+    for one in ratings:
+        kinds.setdefault(kind_of(one.shows), []).append(one.liked)
+    return math.exp(
+        sum(
+            betaln(KIND + sum(thumbs), KIND + len(thumbs) - sum(thumbs)) - betaln(KIND, KIND)
+            for thumbs in kinds.values()
+        )
+    )
+
+
+def prior(taste: tuple[str, ...]) -> float:
+    share = {0: NONE, 1: ONE / len(SINGLES), 2: (1 - NONE - ONE) / len(PAIRS)}[len(taste)]
+    return (1 - OTHER) * share
 
 
 def test_it_is_bayes_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beta-binomial marginal likelihoods in closed form, the ordered one by numerical integration."""
     monkeypatch.setattr(taste_posterior, "HAZARD", 1e-12)
     draw = random.Random(3)
     ratings = [seen(draw.choice(STYLES), draw.random() < 0.4, draw) for _ in range(14)]
-
-    def evidence(taste: tuple[str, ...]) -> float:
-        sides = [
-            [one.liked for one in ratings if satisfies(taste, one.shows) is inside]
-            for inside in (True, False)
-        ]
-        (a, b), (c, d) = [(sum(side), len(side) - sum(side)) for side in sides]
-        if not taste:
-            return math.exp(betaln(1 + a, 1 + b))
-        strict = betaln(AGREES + a, 1 + b) + betaln(1 + c, AGREES + d) - 2 * betaln(AGREES, 1)
-        # twice the mass where the one rate is above the other: half of the prior lies there
-        ordered, _ = integrate.dblquad(
-            lambda low, high: high**a * (1 - high) ** b * low**c * (1 - low) ** d, 0, 1, 0, lambda high: high
-        )
-        return STRICT * math.exp(strict) + (1 - STRICT) * 2 * ordered
-
-    prior = {
-        taste: {0: NONE, 1: ONE / len(SINGLES), 2: (1 - NONE - ONE) / len(PAIRS)}[len(taste)]
-        for taste in TASTES
-    }
-    weighed = {taste: prior[taste] * evidence(taste) for taste in TASTES}
+    weighed = {}
+    for taste in TASTES:
+        strict = sum(share * evidence(ratings, taste, wrong)[0] for wrong, share in WRONG.items())
+        kept = STRICT if taste else 0.0
+        weighed[taste] = prior(taste) * (kept * strict + (1 - kept) * evidence(ratings, taste, 0.1)[1])
+    weighed[()] += OTHER * of_kinds(ratings)
     expected = {taste: one / sum(weighed.values()) for taste, one in weighed.items()}
     # P(one rate above the other) is read off a normal distribution: that costs a little
     assert posterior(ratings).probability == pytest.approx(expected, abs=0.01)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.tuples(st.sampled_from(STYLES[:3]), st.booleans()), min_size=1, max_size=6))
+def test_what_has_held_is_the_sum_over_all_histories_of_changes(replies: list[tuple[str, bool]]) -> None:
+    """The share of wrong thumbs stays the same throughout a history, whatever else changes in it."""
+    given_ = [seen(*reply) for reply in replies]
+
+    def part(ratings: list[Observation], wrong: float) -> float:
+        found = OTHER * of_kinds(ratings)
+        for taste in TASTES:
+            inside = [one.liked for one in ratings if satisfies(taste, one.shows)]
+            outside = [one.liked for one in ratings if not satisfies(taste, one.shows)]
+            (a, b), (c, d) = ((sum(side), len(side) - sum(side)) for side in (inside, outside))
+            strict = (1 - wrong) ** (a + d) * wrong ** (b + c) if taste else 0.0
+            # before it is known which rate is the higher one, as when the taste is read, both orders count
+            loose = math.exp(betaln(1 + a, 1 + b) + betaln(1 + c, 1 + d))
+            kept = STRICT if taste else 0.0
+            found += prior(taste) * (kept * strict + (1 - kept) * loose)
+        return found
+
+    last = [0.0] * len(given_)
+    for changes in itertools.product((False, True), repeat=len(given_) - 1):
+        starts = [0, *[at + 1 for at, changed in enumerate(changes) if changed]]
+        parts = [given_[a:b] for a, b in zip(starts, [*starts[1:], len(given_)], strict=True)]
+        chance = math.prod(HAZARD if changed else 1 - HAZARD for changed in changes)
+        last[starts[-1]] += chance * sum(
+            share * math.prod(part(one, wrong) for one in parts) for wrong, share in WRONG.items()
+        )
+    exact = [sum(last[: at + 1]) / sum(last) for at in range(len(last))]
+    known = TasteFilter()
+    for one in given_:
+        known.add(one.shows, one.liked)
+    # histories that are less probable than NEGLIGIBLE are left out
+    assert known.held() == pytest.approx(exact, abs=1e-3)
 
 
 @pytest.mark.parametrize(("noise", "ratings", "right"), [(0.0, 12, 0.95), (0.1, 24, 0.9), (0.2, 40, 0.85)])
@@ -124,4 +196,4 @@ def test_it_follows_a_change_of_taste() -> None:
 def test_every_feature_can_be_a_taste() -> None:
     assert {feature for taste in TASTES for feature in taste} == set(FEATURES)
     assert len(set(TASTES)) == len(TASTES)
-    assert stats.beta(AGREES, 1).mean() > 0.5
+    assert sum(WRONG.values()) == pytest.approx(1.0)
