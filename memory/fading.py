@@ -23,14 +23,14 @@ FADED = 0.1
 
 
 class Fading:
-    """The weights of a ledger that grows: where it goes on from the last one, only what is new is looked at."""
+    """The weights of a ledger that grows: what goes on from the last one costs as much as what is new."""
 
     def __init__(self) -> None:
         self._filter = TasteFilter()
         self._seen: list[tuple[Features, bool]] = []
 
     def weights(self, observations: Sequence[Observation]) -> list[float]:
-        """One weight in [0, 1] for each observation, oldest first; they never go down, and the last one is 1."""
+        """One weight in [0, 1] for each, oldest first; they never go down, and the last one is 1."""
         given = [(one.shows, one.liked) for one in observations]
         if given[: len(self._seen)] != self._seen:
             self._filter, self._seen = TasteFilter(), []

@@ -157,10 +157,10 @@ class TasteFilter:
         kept = each / total > NEGLIGIBLE
         if kept.sum() > FOLLOWED:
             kept &= each >= np.sort(each)[-FOLLOWED]
-        self._strict, self._loose, self._other, self._counts = (
-            one[kept]
-            for one in (self._strict / total, self._loose / total, self._other / total, self._counts)
+        self._strict, self._loose, self._other = (
+            one[kept] / total for one in (self._strict, self._loose, self._other)
         )
+        self._counts = self._counts[kept]
         self._starts = list(itertools.compress(self._starts, kept))
         self._kinds = list(itertools.compress(self._kinds, kept))
 
@@ -188,15 +188,12 @@ class TasteFilter:
         right, wrong = ((1 - self._share) * strict).sum(0), (self._share * strict).sum(0)
         probability = strict.sum(0) + loose.sum(0)
         rates = np.stack([right, wrong], -1) + (loose[..., None] * mean).sum(0)
-        rates /= probability[:, None]
+        rates = (rates / probability[:, None]).tolist()
         probability[0] += self._other.sum()
         probability /= probability.sum()
         return TastePosterior(
             dict(zip(TASTES, probability.tolist(), strict=True)),
-            {
-                taste: (inside, outside)
-                for taste, (inside, outside) in zip(TASTES, rates.tolist(), strict=True)
-            },
+            {taste: (inside, outside) for taste, (inside, outside) in zip(TASTES, rates, strict=True)},
         )
 
 

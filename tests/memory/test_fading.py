@@ -87,7 +87,7 @@ def test_a_long_steady_taste_stays_on_the_card_though_thumbs_are_wrong() -> None
 
 @pytest.mark.parametrize("taste", STYLES)
 def test_wrong_thumbs_are_no_new_taste_to_someone_who_gives_them_often(taste: str) -> None:
-    """Four thumbs against what was known: of someone who is never wrong, and of someone who is one time in five."""
+    """Four thumbs against what was known: by someone who was never wrong, and by one who is often."""
     draw = random.Random(taste)
 
     def said(style: str, wrong: bool) -> Observation:

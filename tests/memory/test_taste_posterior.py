@@ -62,16 +62,17 @@ def test_without_thumbs_it_is_the_prior() -> None:
     assert sum(found[taste] for taste in PAIRS) == pytest.approx((1 - OTHER) * (1 - NONE - ONE))
 
 
+def counted(ratings: list[Observation], taste: tuple[str, ...]) -> list[tuple[int, int]]:
+    """(liked, disliked) of the replies that show the taste, and of the others."""
+    sides = [
+        [one.liked for one in ratings if satisfies(taste, one.shows) is inside] for inside in (True, False)
+    ]
+    return [(sum(side), len(side) - sum(side)) for side in sides]
+
+
 def evidence(ratings: list[Observation], taste: tuple[str, ...], wrong: float) -> tuple[float, float]:
-    """Probability of the thumbs under a strict and under a loose taste: Bernoulli, and Beta-binomial in closed
-    form, the ordered one by numerical integration."""
-    (a, b), (c, d) = (
-        (sum(side), len(side) - sum(side))
-        for side in (
-            [one.liked for one in ratings if satisfies(taste, one.shows) is inside]
-            for inside in (True, False)
-        )
-    )
+    """Probability of the thumbs under a strict taste, in closed form, and under a loose one, integrated."""
+    (a, b), (c, d) = counted(ratings, taste)
     if not taste:
         return 0.0, math.exp(betaln(1 + a, 1 + b))
     # twice the mass where the one rate is above the other: half of the prior lies there
@@ -123,9 +124,7 @@ def test_what_has_held_is_the_sum_over_all_histories_of_changes(replies: list[tu
     def part(ratings: list[Observation], wrong: float) -> float:
         found = OTHER * of_kinds(ratings)
         for taste in TASTES:
-            inside = [one.liked for one in ratings if satisfies(taste, one.shows)]
-            outside = [one.liked for one in ratings if not satisfies(taste, one.shows)]
-            (a, b), (c, d) = ((sum(side), len(side) - sum(side)) for side in (inside, outside))
+            (a, b), (c, d) = counted(ratings, taste)
             strict = (1 - wrong) ** (a + d) * wrong ** (b + c) if taste else 0.0
             # before it is known which rate is the higher one, as when the taste is read, both orders count
             loose = math.exp(betaln(1 + a, 1 + b) + betaln(1 + c, 1 + d))
