@@ -26,13 +26,16 @@ class Fading:
     """The weights of a ledger that grows: what goes on from the last one costs as much as what is new."""
 
     def __init__(self) -> None:
-        self._filter = TasteFilter()
+        # opening a home needs no numpy
+        self._filter: TasteFilter | None = None
         self._seen: list[tuple[Features, bool]] = []
 
     def weights(self, observations: Sequence[Observation]) -> list[float]:
         """One weight in [0, 1] for each, oldest first; they never go down, and the last one is 1."""
+        if not observations:
+            return []
         given = [(one.shows, one.liked) for one in observations]
-        if given[: len(self._seen)] != self._seen:
+        if self._filter is None or given[: len(self._seen)] != self._seen:
             self._filter, self._seen = TasteFilter(), []
         for shows, liked in given[len(self._seen) :]:
             self._filter.add(shows, liked)

@@ -13,7 +13,9 @@ taste came about in one of these ways:
 With probability HAZARD before each rating the taste changes: a way is drawn anew, and its rates begin anew
 (Bayesian online changepoint detection, Adams & MacKay 2007, arXiv 0710.3742). How often a thumb is wrong is
 one of WRONG and does not change with the taste: it is how this person rates, and what was learned of it
-under the old taste says how much four thumbs against it mean.
+under the old taste says how much four thumbs against it mean. It is drawn anew by itself, with
+probability CARE: who has rated with care for a year may do so in passing from today on, and likes what they
+liked.
 
 The tastes compete for all thumbs at once: where everything seen was disliked, those that were never seen
 become likely. That is what a test of one feature after another cannot say (memory/card_model.py). Pure
@@ -45,7 +47,8 @@ OTHER, NONE, ONE, STRICT = 0.05, 0.02, 0.7, 0.98
 KIND = 0.5
 # the share of wrong thumbs, and how probable each is beforehand
 WRONG = {0.02: 0.3, 0.05: 0.25, 0.1: 0.2, 0.2: 0.15, 0.3: 0.1}
-HAZARD = 1 / 600
+# before each rating: that the taste changes, and that thumbs are wrong more or less often from then on
+HAZARD, CARE = 1 / 600, 1 / 3000
 # of all moments at which the taste may have changed, the likeliest are followed: a rating then costs the
 # same however many came before it
 FOLLOWED, NEGLIGIBLE = 32, 1e-4
@@ -102,13 +105,13 @@ class TasteFilter:
         import numpy as np
 
         taste = [NONE, *[ONE / len(SINGLES)] * len(SINGLES), *[(1 - NONE - ONE) / len(PAIRS)] * len(PAIRS)]
-        prior, wrong = (1 - OTHER) * np.array(taste), np.array(list(WRONG.values()))
-        self._share = np.array(list(WRONG))[:, None]
+        prior = (1 - OTHER) * np.array(taste)
+        self._share, self._prior = np.array(list(WRONG))[:, None], np.array(list(WRONG.values()))
         strict = np.where(np.arange(len(TASTES)) > 0, STRICT, 0.0)
         self._fresh = (prior * strict, prior * (1 - strict))
         self._first, self._second = np.array([columns(taste) for taste in TASTES]).T
         self._seen = 0
-        self._begin(wrong)
+        self._begin(self._prior)
 
     def _begin(self, wrong: Any) -> None:
         """A change before the next rating, `wrong` (len(WRONG),) being the probability of each share then."""
@@ -133,6 +136,8 @@ class TasteFilter:
         import numpy as np
 
         if self._seen:
+            for each in (self._strict, self._loose, self._other[..., None]):
+                each += CARE * (self._prior[:, None] * each.sum(1, keepdims=True) - each)
             wrong = self._strict.sum((0, 2)) + self._loose.sum((0, 2)) + self._other.sum(0)
             for each in (self._strict, self._loose, self._other):
                 each *= 1 - HAZARD

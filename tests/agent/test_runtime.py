@@ -149,7 +149,7 @@ def test_a_provisional_adapter_that_is_clearly_better_is_promoted_by_itself(
     make_runtime: Make, lora: tuple[Path, dict[str, Any]]
 ) -> None:
     folder, meta = lora
-    runtime = make_runtime("Hello.")
+    runtime = make_runtime("Hello.", explore=False)
     for number in range(8):
         runtime.rate(speak(runtime).message.id, 1 if number == 0 else -1)
     version = runtime.registry.add(folder, {**meta, "status": "provisional", "report": {"kl": 0.3}}).version

@@ -16,6 +16,7 @@ from memory import taste_posterior
 from memory.card_model import FEATURES, Observation, has
 from memory.features import STYLES, features
 from memory.taste_posterior import (
+    CARE,
     HAZARD,
     KIND,
     NONE,
@@ -116,32 +117,37 @@ def test_it_is_bayes_rule(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @settings(deadline=None, max_examples=15)
-@given(st.lists(st.tuples(st.sampled_from(STYLES[:3]), st.booleans()), min_size=1, max_size=6))
-def test_what_has_held_is_the_sum_over_all_histories_of_changes(replies: list[tuple[str, bool]]) -> None:
-    """The share of wrong thumbs stays the same throughout a history, whatever else changes in it."""
+@given(st.lists(st.tuples(st.sampled_from(STYLES[:3]), st.booleans()), min_size=1, max_size=5))
+def test_what_has_held_is_the_sum_over_all_histories(replies: list[tuple[str, bool]]) -> None:
+    """Of changes of taste, and of how often a thumb was wrong at each rating, which changes by itself."""
     given_ = [seen(*reply) for reply in replies]
+    shares = {0.05: 0.6, 0.3: 0.4}
 
-    def part(ratings: list[Observation], wrong: float) -> float:
+    def part(ratings: list[Observation], wrong: tuple[float, ...]) -> float:
         found = OTHER * of_kinds(ratings)
         for taste in TASTES:
+            right = [satisfies(taste, one.shows) == one.liked for one in ratings]
+            strict = math.prod(1 - share if yes else share for yes, share in zip(right, wrong, strict=True))
             (a, b), (c, d) = counted(ratings, taste)
-            strict = (1 - wrong) ** (a + d) * wrong ** (b + c) if taste else 0.0
-            # before it is known which rate is the higher one, as when the taste is read, both orders count
+            # while nothing is read of it, a loose taste has both rates in any order; no taste has one rate
             loose = math.exp(betaln(1 + a, 1 + b) + betaln(1 + c, 1 + d))
-            kept = STRICT if taste else 0.0
-            found += prior(taste) * (kept * strict + (1 - kept) * loose)
+            found += prior(taste) * (STRICT * strict + (1 - STRICT) * loose if taste else loose)
         return found
 
     last = [0.0] * len(given_)
-    for changes in itertools.product((False, True), repeat=len(given_) - 1):
-        starts = [0, *[at + 1 for at, changed in enumerate(changes) if changed]]
-        parts = [given_[a:b] for a, b in zip(starts, [*starts[1:], len(given_)], strict=True)]
-        chance = math.prod(HAZARD if changed else 1 - HAZARD for changed in changes)
-        last[starts[-1]] += chance * sum(
-            share * math.prod(part(one, wrong) for one in parts) for wrong, share in WRONG.items()
-        )
+    for wrong in itertools.product(shares, repeat=len(given_)):
+        careful = shares[wrong[0]]
+        for before, after in itertools.pairwise(wrong):
+            careful *= CARE * shares[after] + (1 - CARE) * (before == after)
+        for changes in itertools.product((False, True), repeat=len(given_) - 1):
+            starts = [0, *[at + 1 for at, changed in enumerate(changes) if changed]]
+            cuts = list(zip(starts, [*starts[1:], len(given_)], strict=True))
+            chance = careful * math.prod(HAZARD if changed else 1 - HAZARD for changed in changes)
+            last[starts[-1]] += chance * math.prod(part(given_[a:b], wrong[a:b]) for a, b in cuts)
     exact = [sum(last[: at + 1]) / sum(last) for at in range(len(last))]
-    known = TasteFilter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(taste_posterior, "WRONG", shares)
+        known = TasteFilter()
     for one in given_:
         known.add(one.shows, one.liked)
     # histories that are less probable than NEGLIGIBLE are left out
@@ -196,3 +202,13 @@ def test_every_feature_can_be_a_taste() -> None:
     assert {feature for taste in TASTES for feature in taste} == set(FEATURES)
     assert len(set(TASTES)) == len(TASTES)
     assert sum(WRONG.values()) == pytest.approx(1.0)
+
+
+def test_who_rates_in_passing_from_some_day_on_likes_what_they_liked() -> None:
+    draw = random.Random(8)
+    known = TasteFilter()
+    for at in range(264):
+        shows = features(written("brief" if at > 12 else STYLES[at % 5], draw))
+        known.add(shows, has("brief", shows) != (at >= 200 and at % 5 == 0))
+    assert known.taste().best()[0] == ("brief",)
+    assert known.held()[0] > 0.5
