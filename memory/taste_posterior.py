@@ -142,14 +142,15 @@ class TasteFilter:
             for each in (self._strict, self._loose, self._other):
                 each *= 1 - HAZARD
             self._begin(HAZARD * wrong)
-        has_all = np.array([*(has(feature, shows) for feature in FEATURES), True])
+        kind = kind_of(shows)
+        has_all = np.array([*kind, True])
         inside = has_all[self._first] & has_all[self._second]
         every, side, label = np.arange(len(TASTES)), np.where(inside, 0, 1), 0 if liked else 1
         self._strict *= np.where(inside == liked, 1 - self._share, self._share)
         seen = self._counts[:, every, side]
         self._loose *= (seen[..., label] / seen.sum(-1))[:, None]
         self._counts[:, every, side, label] += 1
-        self._other *= np.array([_predicts(each, kind_of(shows), liked) for each in self._kinds])[:, None]
+        self._other *= np.array([_predicts(each, kind, liked) for each in self._kinds])[:, None]
         self._seen += 1
         self._forget()
 
