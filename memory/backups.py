@@ -127,9 +127,13 @@ class Backups:
 
     def _copy(self, db: Database, target: Path, cancelled: Callable[[], bool]) -> int:
         """Copy into `target` and check it; the count of erasures in the copy."""
-        with translated(db.path), closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        with (
+            translated(db.path),
+            closing(db.connect()) as source,  # one that is in a transaction, to migrate, cannot be copied
+            closing(sqlite3.connect(target, isolation_level=None)) as copy,
+        ):
             copy.execute("PRAGMA synchronous = OFF")  # synced as a whole at its end
-            in_steps(db.connection(), copy, cancelled)
+            in_steps(source, copy, cancelled)
             # One plain file, which opens without a log beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
             faults = [row[0] for row in copy.execute("PRAGMA integrity_check(5)")]

@@ -19,7 +19,7 @@ from typing import Any
 
 from memory.backups import Backups, erasures_in
 from memory.errors import AttuneError, BusyHome, DatabaseError, NewerHome, ReadOnlyHome
-from memory.files import lock_folder
+from memory.files import POLL_SECONDS, lock_folder
 from memory.schema import MIGRATIONS, Migration
 from memory.sentences import sentence, translated, writing
 from memory.strict_json import mended
@@ -60,10 +60,8 @@ class Database:
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is not None and not self._closed:
             return found
-        if self._closed:
-            raise DatabaseError("The database was closed; start Attune again.")
         with self._translated():
-            found = self._connect()
+            found = self.connect()
         with self._lock:
             for thread, old in self._opened:
                 if not thread.is_alive():
@@ -73,7 +71,11 @@ class Database:
         self._local.connection = found
         return found
 
-    def _connect(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
+        """A connection beside this thread's own; close it. Raises sqlite3.Error, and DatabaseError after
+        `close()`."""
+        if self._closed:
+            raise DatabaseError("The database was closed; start Attune again.")
         made = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             made.row_factory = sqlite3.Row
@@ -86,7 +88,7 @@ class Database:
                 "foreign_keys = ON",
                 "secure_delete = ON",  # what is forgotten is overwritten, not only unlinked
             ):
-                made.execute(f"PRAGMA {pragma}")
+                _patiently(made, f"PRAGMA {pragma}")
         except BaseException:
             made.close()
             raise
@@ -118,28 +120,33 @@ class Database:
         return found[0] if found else None
 
     def migrate(self, migrations: Sequence[Migration]) -> None:
-        """Apply those that are not recorded yet, each in its own transaction. Other rooms may add theirs."""
-        rooms = {migration.name.split("-")[0] for migration in migrations}
+        """Apply those that are not recorded yet, all or none. Other rooms may add theirs."""
+        if self._pending(migrations):
+            # One transaction, and asked again inside: whoever opens this home at the same moment waits, and
+            # then sees all of the tables.
+            with self.transaction() as connection:
+                self._apply(self._pending(migrations), connection)
+
+    def _pending(self, migrations: Sequence[Migration]) -> list[Migration]:
+        rooms = {_room(migration.name) for migration in migrations}
         known = {migration.name for migration in migrations}
         applied = self._applied()
-        if any(name not in known and name.split("-")[0] in rooms for name in applied):
+        if any(name not in known and _room(name) in rooms for name in applied):
             raise NewerHome(self.path)
-        pending = [migration for migration in migrations if migration.name not in applied]
-        if pending and self._before_migrating and any(name.split("-")[0] in rooms for name in applied):
+        return [migration for migration in migrations if migration.name not in applied]
+
+    def _apply(self, pending: Sequence[Migration], connection: sqlite3.Connection) -> None:
+        rooms = {_room(migration.name) for migration in pending}
+        if self._before_migrating and any(_room(name) in rooms for name in self._applied()):
             before, self._before_migrating = self._before_migrating, None
             before(self)
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at REAL NOT NULL) STRICT"
+        )
         for name, sql in pending:
-            with self.transaction() as connection:
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS migration "
-                    "(name TEXT PRIMARY KEY, applied_at REAL NOT NULL) STRICT"
-                )
-                # Asked again inside: another process may have been quicker.
-                if connection.execute("SELECT 1 FROM migration WHERE name = ?", (name,)).fetchone():
-                    continue
-                for statement in _statements(sql):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO migration VALUES (?, ?)", (name, time.time()))
+            for statement in _statements(sql):
+                connection.execute(statement)
+            connection.execute("INSERT INTO migration VALUES (?, ?)", (name, time.time()))
 
     def _applied(self) -> set[str]:
         if self.row("SELECT 1 FROM sqlite_master WHERE name = 'migration'") is None:
@@ -223,6 +230,26 @@ def open_home(home: Path) -> Database:
         raise ReadOnlyHome(home)
     finish_swap(home)
     return Database(home / "attune.db", Backups(home).make)
+
+
+def _room(migration: str) -> str:
+    return migration.split("-")[0]
+
+
+def _patiently(connection: sqlite3.Connection, sql: str) -> None:
+    """Execute, and wait for others as long as SQLite would: it does not wait, whatever its busy timeout, for
+    somebody who turns the same new file to WAL (a lock is raised there, and two who waited would do so for
+    ever). Raises sqlite3.Error."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(sql)
+            return
+        except sqlite3.OperationalError as error:
+            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() >= until:
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def _statements(sql: str) -> Iterator[str]:

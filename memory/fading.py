@@ -46,13 +46,3 @@ class Fading:
         """The observations, oldest first, each with the weight that it still has."""
         found = self.weights(observations)
         return [replace(one, weight=weight) for one, weight in zip(observations, found, strict=True)]
-
-
-def weights(observations: Sequence[Observation]) -> list[float]:
-    """As `Fading.weights`, of one ledger."""
-    return Fading().weights(observations)
-
-
-def weighed(observations: Sequence[Observation]) -> list[Observation]:
-    """As `Fading.weighed`, of one ledger."""
-    return Fading().weighed(observations)

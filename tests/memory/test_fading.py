@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from memory.card_model import FEATURES, Observation, has, learn
 from memory.database import Database
 from memory.exploration import next_trial
-from memory.fading import FADED, Fading, weighed, weights
+from memory.fading import FADED, Fading
 from memory.features import STYLES, features
 from memory.journal import Journal
 from memory.observations import Observations
@@ -33,7 +33,7 @@ rated = st.lists(st.tuples(st.sampled_from(STYLES), st.booleans()), min_size=1, 
 def test_the_newest_rating_counts_in_full_and_no_older_one_more_than_a_newer(
     replies: list[tuple[str, bool]],
 ) -> None:
-    found = weights([seen(*reply) for reply in replies])
+    found = Fading().weights([seen(*reply) for reply in replies])
     assert found == sorted(found)
     assert found[-1] == pytest.approx(1.0)
     assert min(found) >= 0
@@ -48,14 +48,14 @@ def test_a_ledger_that_grows_has_the_weights_of_one_that_is_read_whole(
     growing = Fading()
     for upto in (known, len(given_), known // 2, len(given_)):
         part = given_[:upto]
-        assert growing.weights(part) == pytest.approx(weights(part), abs=1e-12)
+        assert growing.weights(part) == pytest.approx(Fading().weights(part), abs=1e-12)
 
 
 def test_what_was_liked_and_is_not_any_more_fades_within_a_few_ratings() -> None:
     steady = [seen("brief", True)] * 24
-    assert min(weights(steady)) > 0.8
+    assert min(Fading().weights(steady)) > 0.8
     for turned, faded in ((1, False), (4, True), (8, True)):
-        found = weights(steady + [seen("brief", False)] * turned)
+        found = Fading().weights(steady + [seen("brief", False)] * turned)
         assert (found[0] < 0.5) is faded
         assert found[24] > 0.9
 
@@ -67,7 +67,7 @@ def test_another_mix_of_replies_is_no_other_taste() -> None:
     # the card learned it, and later on it was struck: what is said changes, what is liked does not
     learned = [seen("formal", True, draw) for _ in range(30)]
     struck = [seen("brief", False, draw) for _ in range(15)]
-    assert min(weights(early + learned + struck)) > 0.5
+    assert min(Fading().weights(early + learned + struck)) > 0.5
 
 
 def test_a_long_steady_taste_stays_on_the_card_though_thumbs_are_wrong() -> None:
@@ -81,7 +81,7 @@ def test_a_long_steady_taste_stays_on_the_card_though_thumbs_are_wrong() -> None
             replies.append(Observation("r", shows, has(taste, shows) is not (draw.random() < 0.1)))
             if at >= 40 and at % 20 == 0:
                 checked += 1
-                held += learn(weighed(replies))[taste].chosen
+                held += learn(Fading().weighed(replies))[taste].chosen
     assert held / checked >= 0.95
 
 
@@ -98,8 +98,8 @@ def test_wrong_thumbs_are_no_new_taste_to_someone_who_gives_them_often(taste: st
     sure = [said(style, False) for style in styles]
     unsure = [said(style, at % 5 == 2) for at, style in enumerate(styles)]
     against = [said(taste, True) for _ in range(4)]
-    assert max(weights(sure + against)[:30]) < FADED
-    assert min(weights(unsure + against)) > 3 * FADED
+    assert max(Fading().weights(sure + against)[:30]) < FADED
+    assert min(Fading().weights(unsure + against)) > 3 * FADED
 
 
 def followed(first: str, then: str, seed: int, ratings: int, turn: int = 32) -> list[bool]:
@@ -108,7 +108,7 @@ def followed(first: str, then: str, seed: int, ratings: int, turn: int = 32) -> 
     replies: list[Observation] = []
     right = []
     for at in range(ratings):
-        held = weighed(replies)
+        held = Fading().weighed(replies)
         found = learn(held)
         card = [feature for feature in FEATURES if found[feature].chosen]
         trial = next_trial(held, card) if held else ()

@@ -1,7 +1,9 @@
 """Threads, processes and sudden death: what was acknowledged is there."""
 
+import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from memory.backups import Backups
 from memory.database import Database, open_home
 from memory.facts import Facts
 from memory.journal import Journal
+from memory.schema import MIGRATIONS
 from tests.support import generation
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +39,15 @@ for number in range(int(sys.argv[3])):
     memory = facts.remember(f"{sys.argv[2]} {number}")
     last = said.id
     print(asked.id, said.id, event.id, memory.id, flush=True)
+"""
+
+OPENER = """
+import sys
+from pathlib import Path
+from memory.database import open_home
+for line in sys.stdin:
+    open_home(Path(line.strip())).close()
+    print("opened", flush=True)
 """
 
 
@@ -78,6 +91,56 @@ def test_two_processes_write_to_one_home(home: Path) -> None:
     assert Facts(db).count() == 51
     assert [event.seq for event in Journal(db).feedback()] == list(range(1, 51))
     db.close()
+
+
+def opened_by_three(homes: list[Path]) -> list[str]:
+    """Three processes open each of the homes at the same moment; what the three say."""
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for home in homes:
+        for one in openers:
+            assert one.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # it has died, and says why below
+                one.stdin.write(f"{home}\n")
+                one.stdin.flush()
+        for one in openers:
+            assert one.stdout is not None
+            if one.stdout.readline() != "opened\n":
+                break
+    return [one.communicate()[0] for one in openers]
+
+
+def test_several_who_start_at_once_all_get_a_new_home(tmp_path: Path) -> None:
+    homes = [tmp_path / str(number) for number in range(30)]
+    assert opened_by_three(homes) == ["", "", ""]
+
+
+def test_several_who_start_at_once_all_get_a_home_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = [tmp_path / str(number) for number in range(15)]
+    with monkeypatch.context() as patch:
+        patch.setattr("memory.database.MIGRATIONS", MIGRATIONS[:3])
+        db = open_home(tmp_path / "old")
+        Journal(db).start_conversation("kept")
+        db.close()
+    for home in homes:
+        shutil.copytree(tmp_path / "old", home)
+    assert opened_by_three(homes) == ["", "", ""]
+    for home in homes:
+        assert len(Backups(home).all()) == 1
+        db = open_home(home)
+        assert [talk.title for talk in Journal(db).conversations()] == ["kept"]
+        db.close()
 
 
 @pytest.mark.parametrize("seed", range(4))

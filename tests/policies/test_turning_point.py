@@ -10,7 +10,7 @@ import pytest
 from env.datasets import Pair, Unpaired
 from memory.card_model import Observation
 from memory.database import open_home
-from memory.fading import FADED, weighed
+from memory.fading import FADED, Fading
 from memory.features import features
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
@@ -46,7 +46,7 @@ def taste(kinds: str) -> list[tuple[float, Observation]]:
         Observation(f"r{at}", features(texts["sl"[at % 2]]), "sl"[at % 2] == liked)
         for at, liked in enumerate(kinds)
     ]
-    return [(float(at), one) for at, one in enumerate(weighed(seen))]
+    return [(float(at), one) for at, one in enumerate(Fading().weighed(seen))]
 
 
 def test_thumbs_of_a_taste_that_turned_fade() -> None:
