@@ -98,7 +98,7 @@ def test_a_file_in_the_place_of_a_folder(attune: Attune, home: Path, reply: str,
 @contextmanager
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Databases opened within it cannot grow, as on a full disk."""
-    connect = Database._connect
+    connect = Database.connect
 
     def bounded(database: Database) -> sqlite3.Connection:
         made = connect(database)
@@ -107,7 +107,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return made
 
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "_connect", bounded)
+        patch.setattr(Database, "connect", bounded)
         yield
 
 
