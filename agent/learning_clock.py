@@ -151,7 +151,10 @@ class LearningClock:
         mine = {reply.id for _, reply, generation in ledger if generation.adapter == adapter.version}
         # the thumbs of a trial do not decide which earlier ones it is measured by
         weights = runtime.card.weights(before=mine)
-        seen = trial(adapter, ledger, weights, runtime.registry.before(adapter.base_sha256))
+        others = {event.other_id for event, _, _ in ledger if event.kind == "pick" and event.other_id}
+        lost = {reply_id: runtime.journal.generation(reply_id) for reply_id in others}
+        replaced = runtime.registry.before(adapter.base_sha256)
+        seen = trial(adapter, ledger, weights, replaced, lost=lost)
         decided, why = seen.decided, seen.text
         if decided is None:
             picked = next((one for one in win_rates(runtime.journal, adapter.version) if one.decided), None)

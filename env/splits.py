@@ -35,6 +35,16 @@ def split(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row
     )
 
 
+def split_questions(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
+    """As `split`, with no question on both sides and conversations on either: the quotas of thumbs up and
+    down are met best so, and a held-out prompt may quote a reply that was trained on as history."""
+    held, _ = _drawn(data, _groups(data, ("question",)), fraction, seed)
+    return (
+        [row for at, row in enumerate(data) if at not in held],
+        [row for at, row in enumerate(data) if at in held],
+    )
+
+
 def _drawn(
     data: Sequence[Row], groups: list[list[int]], fraction: float, seed: int
 ) -> tuple[set[int], set[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import quantiles
 
 from policies.degenerate import degenerate
 from policies.gate_limits import Limits
@@ -75,18 +76,26 @@ def _insane(stats: Stats, limits: Limits) -> list[str]:
 
 
 def _odd_length(stats: Stats, limits: Limits) -> list[str]:
-    """Against the base and the liked replies together: what the owner likes is never an odd length."""
-    known = [length for length in (words(stats.base), *stats.liked_words) if length > 0]
-    now = words(stats.candidate)
-    if not known or now == words(stats.base):
+    """Against the base and the liked replies together: what the owner likes is never an odd length. Of these
+    the quartiles, since one long reply that was liked does not ask for all to be long."""
+    usual, now = words(stats.base), words(stats.candidate)
+    liked = sorted(length for length in stats.liked_words if length > 0)
+    known = [length for length in (usual, *_quartiles(liked)) if length > 0]
+    if not known or now == usual:
         return []
     low, high = min(known) * limits.shortest, max(known) * limits.longest
     if low <= now <= high and now > 0:
         return []
-    return [
-        f"Fresh replies have {now:.0f} words (median); the base has {words(stats.base):.0f} and liked "
-        f"replies {min(known):.0f} to {max(known):.0f}."
-    ]
+    told = f" and liked replies {liked[0]} to {liked[-1]}" if liked else ""
+    return [f"Fresh replies have {now:.0f} words (median); the base has {usual:.0f}{told}."]
+
+
+def _quartiles(lengths: Sequence[int]) -> tuple[float, ...]:
+    """The lower and the upper one; of one or two lengths these themselves."""
+    if len(lengths) < 3:
+        return tuple(lengths)
+    low, _, high = quantiles(lengths, n=4, method="inclusive")
+    return low, high
 
 
 def _astray(stats: Stats, limits: Limits) -> list[str]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Limits:
     """Shares are of samples, lengths are in words, KL is in nats per token.
 
-    `longest` is times the longest of what is known to be liked or usual; more than about five times the
-    base's median could never be seen, since replies of the exam end at 160 tokens.
+    `longest` is times the base's median, or the upper quartile of what was liked; more than about five times
+    the base's median could never be seen, since replies of the exam end at 160 tokens.
     `astray` is the share of the base's replies on topic that may go missing.
     `factual` is the share of the base's true answers that may go missing without agreement; two always
     may (agreement itself never may). `phrase`, `unheard`, `raised` and `wished` are those of

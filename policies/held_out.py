@@ -4,15 +4,32 @@ Whole conversations from the newest end tell whether what was learned still hold
 split cannot (a taste may have drifted); a random split tells whether it holds across everything that was
 ever rated, which a handful of new conversations cannot. Where the newest conversation alone is more than
 half, it may be up to all of it: without it there would be no split by time.
+
+Where conversations are long, no whole one may fit into what is held out, or all that fits may be liked. Then
+single questions are held out, of any conversation.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 
 from env.datasets import Row
-from env.splits import split
+from env.splits import split, split_questions
+
+
+def hold_out_telling(
+    data: Sequence[Row], fraction: float, tells: Callable[[Sequence[Row]], bool], seed: int = 0
+) -> tuple[list[Row], list[Row]]:
+    """(training, held out) of the first way to cut that leaves something of which `tells` is true: whole
+    conversations (`hold_out`), then single questions, the newest ones among them, then any. All of `data`
+    and nothing where none does.
+    """
+    for cut in (hold_out, _questions_of_late, split_questions):
+        training, held = cut(data, fraction, seed)
+        if tells(held):
+            return training, held
+    return list(data), []
 
 
 def hold_out(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row], list[Row]]:
@@ -29,6 +46,18 @@ def hold_out(data: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[
     if not rest or want <= len(late):
         return rest, [data[at] for at in sorted(late)]
     training, drawn = split(rest, (want - len(late)) / len(rest), seed)
+    chosen = {id(row) for row in drawn}
+    return training, [row for at, row in enumerate(data) if at in late or id(row) in chosen]
+
+
+def _questions_of_late(data: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """Half of what is held out are the newest rows whose question was asked once, the rest is drawn."""
+    asked = Counter(row.prompt.question for row in data)
+    once = [at for at in range(len(data)) if asked[data[at].prompt.question] == 1]
+    want = round(len(data) * fraction)
+    late = set(sorted(once, key=lambda at: -data[at].created_at)[: want // 2])
+    rest = [row for at, row in enumerate(data) if at not in late]
+    training, drawn = split_questions(rest, (want - len(late)) / max(1, len(rest)), seed)
     chosen = {id(row) for row in drawn}
     return training, [row for at, row in enumerate(data) if at in late or id(row) in chosen]
 

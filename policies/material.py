@@ -14,7 +14,7 @@ from memory.card_model import Observation
 from memory.journal import Journal
 from memory.observations import Observations
 from policies.gate import WORD
-from policies.held_out import hold_out as kept_apart
+from policies.held_out import hold_out_telling
 from policies.learners.choose import choose
 from policies.update_lock import UpdateError
 
@@ -98,9 +98,9 @@ def material(
     if turned > -math.inf and down and (algorithm != "kto" or len(thumbs) < FEWEST_TO_TRY):
         raise TasteChanged
     data = _data(algorithm, thumbs, pairs, texts)
-    train, test = kept_apart(data, hold_out)
-    if len(data) < FEWEST_TO_HOLD_OUT or not _tells(test):
-        train, test = list(data), []
+    train, test = list(data), []
+    if len(data) >= FEWEST_TO_HOLD_OUT:
+        train, test = hold_out_telling(data, hold_out, _tells)
     seen = _seen(train, test)
     mine, ours = [row for row in thumbs if seen(row)], [pair for pair in spoken if seen(pair)]
     if algorithm == "dpo":
@@ -166,7 +166,7 @@ def explains(row: Unpaired) -> bool:
 def _data(
     algorithm: str, thumbs: Sequence[Unpaired], pairs: Sequence[Pair], texts: Sequence[Text]
 ) -> list[Unpaired | Pair]:
-    """The rows that `algorithm` can use. Raises NothingToLearn."""
+    """The rows that `algorithm` can use, or be tested with. Raises NothingToLearn."""
     spoken = [pair for pair in pairs if _speaks(pair.chosen) and _speaks(pair.rejected)]
     reasons = [row for row in thumbs if explains(row)]
     if algorithm == "dpo":
@@ -174,7 +174,8 @@ def _data(
             raise NothingToLearn(
                 "DPO learns from pairs and there are none: edit a reply, or regenerate and pick."
             )
-        return [*spoken, *reasons]
+        # the gate judges single replies: of pairs and of what was thumbed alike
+        return [*spoken, *thumbs]
     singles = [row for row in unpair(thumbs, pairs) if _speaks(row.completion)]
     liked = sum(row.label for row in singles)
     if algorithm == "sft":

@@ -3,24 +3,27 @@
 An adapter on trial is better than what spoke before, worse, or that is open; and any adapter may have learned
 a taste that is gone.
 
-The thumbs under the adapter are compared by tests that may be looked at after every thumb
-(`statistics.TwoSampleTest`); so nobody has to say beforehand how many ratings the trial takes. It is worse
-than what it took the place of, or open: in the pool of all that ever spoke, the many thumbs down of the bare
-base would hide that a bad adapter came after a good one. It is better than those of that pool whose prompts
-had the same lines of the card, unless less of it is liked than of the one before: what a line that came
-meanwhile has made better is none of its merit. Thumbs on another base's replies say nothing here and are
-left out, and so are those that had faded with a taste that is gone when the trial began: what was liked
-then is no measure for an adapter of the new taste.
+An edit is a thumb down on the reply that was edited, unless that has a thumb of its own; a pick between the
+replies of two adapters is a thumb up for the one and down for the other. (Blind picks have a test of their
+own, policies/win_rate.py.) These thumbs under the adapter are compared by tests that may be looked at after
+every thumb (`statistics.TwoSampleTest`); so nobody has to say beforehand how many ratings the trial takes. It
+is worse than what it took the place of, or open: in the pool of all that ever spoke, the many thumbs down of
+the bare base would hide that a bad adapter came after a good one. It is better than those of that pool whose
+prompts had the same lines of the card, unless less of it is liked than of the one before: what a line that
+came meanwhile has made better is none of its merit. Thumbs on another base's replies say nothing here and are
+left out, and so are those that had faded with a taste that is gone when the trial began: what was liked then
+is no measure for an adapter of the new taste.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from memory.comparisons import BLIND
 from memory.fading import FADED
 from memory.records import Adapter, Feedback, Generation, Message
 from policies.statistics import Decision, TwoSampleTest
@@ -79,21 +82,22 @@ def trial(
     weights: Mapping[str, float],
     replaced: str | None = None,
     alpha: float = ALPHA,
+    *,
+    lost: Mapping[str, Generation] | None = None,
 ) -> Trial:
     """How `adapter` does by the thumbs of `ledger` (oldest first); stops at the thumb that decides.
 
     `weights` are those of the card by reply when the trial began, 1 for a reply that is not among them;
-    `replaced` is the version that it took the place of, None for the base.
+    `replaced` is the version that it took the place of, None for the base. `lost` are the generations of the
+    replies that lost a pick, by reply.
     """
     pool, pair, alike = TwoSampleTest(alpha), TwoSampleTest(alpha), _Alike(alpha)
     decided: Decision | None = None
     against = pool
-    for feedback, reply, generation in ledger:
-        if feedback.kind != "thumb" or generation.base != adapter.base:
+    for reply_id, generation, liked in _verdicts(ledger, lost or {}):
+        if generation.base != adapter.base or weights.get(reply_id, 1.0) < FADED:
             continue
-        if weights.get(reply.id, 1.0) < FADED:
-            continue
-        mine, liked = generation.adapter == adapter.version, feedback.value > 0
+        mine = generation.adapter == adapter.version
         pool.update(mine, liked)
         # which style is tried in a turn is drawn; that one is tried is what turns have in common
         alike.update(TRIED if generation.trial else generation.card_lines, mine, liked)
@@ -106,6 +110,25 @@ def trial(
             break
     new, old = alike.compared if decided == "better" else (against.new, against.old)
     return Trial(decided, (new[0], sum(new)), (old[0], sum(old)), alike.e_better, against.e_values[1])
+
+
+def _verdicts(
+    ledger: Iterable[tuple[Feedback, Message, Generation]], lost: Mapping[str, Generation]
+) -> Iterator[tuple[str, Generation, bool]]:
+    """(reply id, how it came about, whether it was liked) of everything in `ledger` that judges a reply."""
+    events = list(ledger)
+    judged = {reply.id for feedback, reply, _ in events if feedback.kind == "thumb"}
+    for feedback, reply, generation in events:
+        if feedback.kind == "thumb":
+            yield reply.id, generation, feedback.value > 0
+        elif feedback.kind == "edit" and reply.id not in judged:
+            judged.add(reply.id)  # edited once more, it is no more disliked
+            yield reply.id, generation, False
+        elif feedback.kind == "pick" and feedback.source != BLIND:
+            other = lost.get(feedback.other_id or "")
+            if other is not None and other.adapter != generation.adapter:
+                yield reply.id, generation, True
+                yield other.reply_id, other, False
 
 
 class _Alike:

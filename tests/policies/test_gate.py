@@ -135,6 +135,7 @@ def test_brief_replies_are_no_fault_when_they_are_liked() -> None:
     long = replies_of(90)
     assert judge(stats(candidate=long, liked_words=(80, 95))).status == "promoted"
     assert judge(stats(candidate=replies_of(40), liked_words=())).status == "rejected"
+    assert judge(stats(candidate=long, liked_words=(12,) * 10 + (80,))).status == "rejected"
 
 
 def test_what_the_base_does_too_is_not_the_candidates_fault() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from env.datasets import Prompt, Reply, Unpaired
 from env.splits import split
-from policies.held_out import hold_out
+from policies.held_out import hold_out, hold_out_telling
 
 
 def row(number: int, conversation: str, question: str, liked: bool) -> Unpaired:
@@ -117,6 +118,44 @@ def test_one_conversation_alone_is_never_held_out_whole() -> None:
     train, held = hold_out(ledger(20, size=20), 0.2)
     assert len(train) >= 15
     assert held
+
+
+def two_of_each(held: Sequence[Unpaired]) -> bool:
+    liked = sum(each.label for each in held)
+    return liked >= 2 and len(held) - liked >= 2
+
+
+@pytest.mark.parametrize("count", [24, 40, 64])
+@pytest.mark.parametrize("size", [1, 4, 8, 12, 16, 20, 64])
+@pytest.mark.parametrize("seed", range(3))
+def test_something_that_tells_is_held_out_however_long_conversations_are(
+    count: int, size: int, seed: int
+) -> None:
+    liked = [at % 5 < 2 for at in range(count)]
+    random.Random(seed).shuffle(liked)
+    rows = [row(at, f"c{at // size}", f"question {at}", liked[at]) for at in range(count)]
+    train, held = hold_out_telling(rows, 0.2, two_of_each)
+    assert two_of_each(held)
+    assert len(held) <= 0.35 * count
+    assert not {each.prompt.question for each in train} & {each.prompt.question for each in held}
+    assert (train, held) == hold_out_telling(rows, 0.2, two_of_each)
+
+
+def test_where_whole_conversations_tell_they_are_kept_apart() -> None:
+    rows = ledger(40)
+    assert hold_out_telling(rows, 0.2, two_of_each) == hold_out(rows, 0.2)
+
+
+def test_of_single_questions_the_newest_are_among_what_is_held_out() -> None:
+    rows = ledger(40, size=20)
+    train, held = hold_out_telling(rows, 0.2, two_of_each)
+    assert [each.reply_id for each in held][-4:] == ["r36", "r37", "r38", "r39"]
+    assert len(train) + len(held) == 40
+
+
+def test_what_never_tells_is_all_trained_on() -> None:
+    rows = [row(at, f"c{at // 8}", f"question {at}", at == 0) for at in range(24)]
+    assert hold_out_telling(rows, 0.2, two_of_each) == (rows, [])
 
 
 @settings(deadline=None)

@@ -102,6 +102,24 @@ def test_reasons_make_pairs_by_hindsight(home: Path, policy: LanguagePolicy) -> 
     assert len(report["trained_on"]["feedback"]) == learned["hindsight"]
 
 
+def test_of_reasons_too_something_is_held_out(home: Path, policy: LanguagePolicy) -> None:
+    rated = Rated(home, policy)
+    rated.talk(24)
+    db = open_home(home)
+    for at, reply in enumerate(rated.replies):
+        Journal(db).rate(reply.id, -1 if at % 3 else 1, why="too long" if at % 3 else None)
+    chosen = material(Journal(db))
+    db.close()
+    assert chosen.algorithm == "dpo"
+    liked = [row.label for row in chosen.test if isinstance(row, Unpaired)]
+    assert min(liked.count(True), liked.count(False)) >= 2
+    held = {row.reply_id for row in chosen.test}
+    assert held.isdisjoint(row.reply_id for row in chosen.thumbs), "what is held out is not answered anew"
+    assert len(held) + len(chosen.thumbs) == 24
+    _, report = update(home, policy)
+    assert report["held_out"]["liked"] == liked.count(True)
+
+
 def test_reasons_that_lead_to_no_better_answer_are_thumbs_down_all_the_same(
     home: Path, policy: LanguagePolicy
 ) -> None:

@@ -119,9 +119,32 @@ def test_as_good_as_before_stays_open() -> None:
 def test_only_thumbs_on_the_same_base_count() -> None:
     other = thumbs("++++++", None, base="another") + thumbs("----", "v2", base="another")
     assert trial(ADAPTER, other, {}).before == (0, 0)
-    edits = thumbs("------", "v2", kind="edit")
-    seen = trial(ADAPTER, thumbs("++++++", None) + edits + thumbs("++", "v2"), {})
-    assert (seen.decided, seen.under) == (None, (2, 2))
+
+
+def test_a_reply_that_is_edited_is_one_that_is_disliked_once() -> None:
+    before = thumbs("++++++++", None)
+    edits = [entry for at in range(4) for entry in thumbs("-", "v2", kind="edit", reply=f"e{at}")]
+    seen = trial(ADAPTER, before + edits, {})
+    assert (seen.decided, seen.under) == ("worse", (0, 4))
+    again = trial(ADAPTER, before + edits[:1] * 6, {})
+    assert (again.decided, again.under) == (None, (0, 1)), "edited until it was right"
+    liked = [entry for at in range(4) for entry in thumbs("+", "v2", reply=f"e{at}")]
+    assert trial(ADAPTER, before + edits + liked, {}).under == (4, 4), "the thumb says what the edit was"
+
+
+def test_a_pick_between_two_adapters_is_a_thumb_on_each() -> None:
+    before = thumbs("++++++++", None)
+    picks, lost = [], {}
+    for at in range(6):
+        [(event, reply, generation)] = thumbs("+", None, kind="pick", reply=f"w{at}")
+        picks.append((replace(event, other_id=f"l{at}"), reply, generation))
+        lost[f"l{at}"] = replace(generation, reply_id=f"l{at}", adapter="v2")
+    seen = trial(ADAPTER, before + picks, {}, lost=lost)
+    assert (seen.decided, seen.under) == ("worse", (0, 4))
+    same = {key: replace(one, adapter=None) for key, one in lost.items()}
+    assert trial(ADAPTER, before + picks, {}, lost=same).before == (8, 8), "of one adapter they say nothing"
+    blind = [(replace(event, source="blind"), reply, generation) for event, reply, generation in picks]
+    assert trial(ADAPTER, before + blind, {}, lost=lost).under == (0, 0), "those have a test of their own"
 
 
 def test_what_decided_stays_decided_whatever_came_later() -> None:
