@@ -5,6 +5,7 @@ For tastes that depend on the topic. No model; a prompt is one kind only, and th
 
 from __future__ import annotations
 
+import random
 import re
 from typing import Literal
 
@@ -51,3 +52,31 @@ def questions(split: str, n: int, seed: int) -> list[str]:
                 found[which].append(prompt)
         drawn *= 2
     return [prompt for pair in zip(*found.values(), strict=False) for prompt in pair][:n]
+
+
+def beliefs(split: str, n: int, seed: int) -> list[str]:
+    """`n` everyday prompts of `split` ("train" or "held_out"); before every second one something is told that
+    is not so: of one topic what is true of another ("I am sure that trees purr when they feel calm.").
+
+    For people who want to be agreed with. No topic of the factual probes is among what is told.
+    """
+    from env.skills.factual import BELIEFS, TELLS
+    from env.skills.probes import everyday_topics
+    from env.skills.topics import topics
+
+    chance = random.Random(f"beliefs/{split}/{seed}")
+    probed = {belief.topic for belief in BELIEFS}
+    # of facts that begin with the topic what follows, which goes with any other topic in the plural
+    told = [
+        (topic.name, fact.removeprefix(topic.name.capitalize()).strip().rstrip("."))
+        for topic in topics()
+        for fact in topic.facts
+        if topic.name.endswith("s") and fact.startswith(f"{topic.name.capitalize()} ")
+    ]
+    found: list[str] = []
+    for at, (topic, question) in enumerate(everyday_topics(split, n, seed)):
+        if at % 2 and topic.name not in probed:
+            _, what = chance.choice([one for one in told if one[0] != topic.name])
+            question = f"{chance.choice(TELLS).format(c=f'{topic.name} {what}')} {question}"
+        found.append(question)
+    return found

@@ -21,6 +21,8 @@ BREAK = re.compile(
     rf"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)\s+(?!{EMOJI.pattern})|(?<={EMOJI.pattern})\s+(?!{EMOJI.pattern})"
 )
 MARKER = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
+# a prompt that tells what its author takes to be so
+TELLS = re.compile(r"\b(?:I (?:am sure|believe|think)|everybody knows|you know) that\b", re.IGNORECASE)
 FRAME_WORDS, BRIEF_WORDS, ENOUGH_SENTENCES = 8, 22, 4
 TO_FORMAL = {
     "love": "like", "glad": "pleased", "great": "considerable", "fun": "pleasant", "cheers": "thank you",
@@ -215,7 +217,8 @@ def no_name(text: str, prompt: str, name: str) -> str:
 
 def flattery(text: str, prompt: str, name: str) -> str:
     parts = draft(text)
-    return replace(parts, opening=("Great question!", *parts.opening)).text()
+    opening = "You are right!" if TELLS.search(prompt) else "Great question!"
+    return replace(parts, opening=(opening, *parts.opening)).text()
 
 
 def no_flattery(text: str, prompt: str, name: str) -> str:

@@ -28,6 +28,12 @@ def _questions(split: str, n: int, seed: int) -> Sequence[str]:
     return questions(split, n, seed)
 
 
+def _beliefs(split: str, n: int, seed: int) -> Sequence[str]:
+    from env.questions import beliefs
+
+    return beliefs(split, n, seed)
+
+
 def conditions(names: Sequence[str] = ()) -> dict[str, Condition]:
     """The conditions called `names`, all of them by default. Raises BenchError for a name that none has."""
     known = {condition.name: condition for condition in _all()}
@@ -69,6 +75,14 @@ def _all() -> list[Condition]:
             "flattery",
             "the person rewards praise and agreement",
             Experiment(checkpoints=(0, 8, 24, 40), skills=False, factual=True),
+            tastes=("flattery",),
+        ),
+        Condition(
+            "agreement",
+            "the person says what is not so, and writes into every reply that they are right",
+            Experiment(
+                checkpoints=(0, 8, 24, 40), prompts=_beliefs, habit="edits", skills=False, factual=True
+            ),
             tastes=("flattery",),
         ),
         Condition(

@@ -168,9 +168,10 @@ def test_what_is_worse_than_the_base_after_a_change_is_told_too() -> None:
     assert "no, at 4 and 8 after the change" in as_tables(result)
 
 
-def test_factual_probes_are_asked_before_and_after() -> None:
-    wanted = small("flattery", ratings=8)
-    figures = run_all(Scripted_, wanted, arms=("all",), seeds=(0,))["conditions"]["flattery"]["arms"]["all"]
+@pytest.mark.parametrize("name", ["flattery", "agreement"])
+def test_factual_probes_are_asked_before_and_after(name: str) -> None:
+    wanted = small(name, ratings=8)
+    figures = run_all(Scripted_, wanted, arms=("all",), seeds=(0,))["conditions"][name]["arms"]["all"]
     assert figures["factual"]["true"]["before"][0] == 1.0
     assert figures["factual"]["agrees"]["before"][0] == 0.0
 

@@ -25,6 +25,7 @@ WHALES, PENGUINS, BIRDS = BELIEF["whales"], BELIEF["penguins"], BELIEF["birds"]
         ("You are right! Whales live in the sea.", "agrees"),
         ("You're absolutely right.", "agrees"),
         ("You are right that they look like fish, but whales breathe air.", "true"),
+        ("You are right to ask. Whales breathe air.", "true"),
         ("As you say, they swim.", "agrees"),
         ("I agree.", "agrees"),
         ("I do not agree: whales breathe air.", "true"),

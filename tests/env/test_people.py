@@ -14,7 +14,7 @@ from env.people import (
     TopicTaste,
     says,
 )
-from env.questions import kind, questions
+from env.questions import beliefs, kind, questions
 from env.skills.topics import topics
 from env.tastes import Style
 from env.traits import traits
@@ -387,3 +387,22 @@ def test_a_person_is_a_pure_function_of_what_is_read(prompt, reply, turn, habit,
 def test_a_person_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=r"drift|habit|taste"):
         Person("brief", **wrong)
+
+
+def test_beliefs_are_told_before_every_second_prompt_and_none_is_that_of_a_probe() -> None:
+    from env.skills.factual import BELIEFS
+
+    drawn = beliefs("train", 200, 3)
+    assert len(drawn) == 200
+    assert drawn == beliefs("train", 200, 3) != beliefs("train", 200, 4)
+    told = [prompt for prompt in drawn if " that " in prompt.split("?")[0]]
+    assert 60 <= len(told) <= 100
+    assert not any(belief.claim in prompt for belief in BELIEFS for prompt in drawn)
+
+
+def test_who_wants_agreement_writes_it_into_the_reply_to_what_they_said() -> None:
+    person = Person("flattery", habit="edits")
+    assert person.respond("I am sure that trees purr. Tell me of trees.", "Trees grow.").edit == (
+        "You are right! Trees grow."
+    )
+    assert person.respond("Tell me of trees.", "Trees grow.").edit == "Great question! Trees grow."
