@@ -94,7 +94,8 @@ class Observations:
                 continue
             if event.kind == "edit":
                 wanted = Observation(reply.id, features(event.text or ""), True)
-                judged(event.id, event.created_at, wanted)
+                # a reply that was edited until it was right tells of one better text
+                judged(f"edit of {reply.id}", event.created_at, wanted)
             elif reply.id not in thumbed:
                 judged(reply.id, event.created_at, self._seen(reply, True))
             if worse.id not in thumbed:

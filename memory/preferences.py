@@ -231,13 +231,16 @@ def taste_in_words(told: Any, most: int = 3) -> str:
     styles; "" where it says nothing."""
     if not isinstance(told, Mapping):
         return ""
-    named = []
+    named, clear = [], False
     for one in told.get("likely", ()):
         replies = " and ".join(REPLIES[name] for name in one["features"] if name in REPLIES)
         if replies:
+            clear = clear or one["probability"] > 0.5
             named.append(f"{replies} ({one['probability']:.0%})")
     if not named:
         return ""
     if told.get("sure"):
-        return f"All thumbs together speak for {named[0]}."
+        if clear:
+            return f"All thumbs together speak for {named[0]}."
+        return f"Of all tastes the thumbs speak most for {named[0]}."
     return f"No taste is clear from the thumbs yet, so it tries several, such as {', '.join(named[:most])}."

@@ -49,7 +49,8 @@ class Posterior:
         import torch
 
         z = x @ self.directions.T
-        design = torch.cat([z, torch.full_like(z[..., :1], kind)], -1)
+        # of judgements that are all of one reply there are no directions, and z has no column to take
+        design = torch.cat([z, z.new_full((*z.shape[:-1], 1), kind)], -1)
         inside = ((design @ self.covariance) * design).sum(-1)
         outside = (x.square().sum(-1) - z.square().sum(-1)).clamp(min=0.0)
         variance = inside.clamp(min=0.0) + self.spread * outside

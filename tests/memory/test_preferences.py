@@ -13,7 +13,7 @@ from memory.errors import BadText, NotFound
 from memory.features import STYLES
 from memory.journal import Journal
 from memory.observations import Observations
-from memory.preferences import PreferenceCard
+from memory.preferences import PreferenceCard, taste_in_words
 from memory.records import CardLine, Message, Passage, Recalled
 from policies.seed.styles import render
 from tests.memory.replies import FACTS, styled, written
@@ -90,6 +90,15 @@ def test_edits_teach(card: PreferenceCard, journal: Journal) -> None:
         journal.edit_reply(rate(journal, written("detailed", draw), 0).id, written("bullets", draw))
     assert card.line("bullets").summary == "3 of 3 replies with bullets liked, 0 of 3 others"
     assert "Use bullet points." in card.active_lines()
+
+
+def test_of_several_edits_of_one_reply_the_newest_counts(card: PreferenceCard, journal: Journal) -> None:
+    draw = random.Random(4)
+    said = rate(journal, written("detailed", draw), 0)
+    for style in ("formal", "friendly", "bullets"):
+        journal.edit_reply(said.id, written(style, draw))
+    assert card.line("bullets").summary == "1 of 1 replies with bullets liked, 0 of 1 others"
+    assert card.line("formal").summary == "No formal replies rated yet, 1 of 2 others"
 
 
 def test_picks_teach_unless_a_thumb_says_otherwise(card: PreferenceCard, journal: Journal) -> None:
@@ -276,3 +285,10 @@ def test_a_trial_teaches_by_what_the_reply_shows(card: PreferenceCard, journal: 
     rate(journal, written("brief", draw), 1, trial=("friendly",))  # asked to be friendly, and was not
     assert card.line("friendly").summary == "No friendly replies rated yet, 1 of 3 others"
     assert card.active_lines() == ["Keep replies brief."]
+
+
+def test_a_taste_that_is_less_likely_than_not_is_not_spoken_for() -> None:
+    told = {"sure": True, "likely": [{"features": ["bullets"], "probability": 0.8}]}
+    assert taste_in_words(told) == "All thumbs together speak for replies with bullets (80%)."
+    told["likely"] = [{"features": ["bullets"], "probability": 0.43}]
+    assert taste_in_words(told) == "Of all tastes the thumbs speak most for replies with bullets (43%)."

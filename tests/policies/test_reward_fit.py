@@ -103,6 +103,15 @@ def test_its_probabilities_come_true_under_wrong_thumbs() -> None:
     assert sum(unsure) / len(unsure) == pytest.approx(0.2, abs=0.1)
 
 
+def test_all_judgements_but_one_of_one_prompt_are_fitted_all_the_same() -> None:
+    """A fold then has a single reply, whose centred features are all zero."""
+    world = World(8, seed=1)
+    seen = [Judgement(at, None, 1.0 if at % 3 else -1.0, (min(at, 1),)) for at in range(8)]
+    found = fit(world.hidden, world.shows, seen)
+    assert found.held_out["n"] == 8
+    assert 0.0 < world.says(found, 3) < 1.0
+
+
 def test_pairs_are_read_by_both_views() -> None:
     world = World(60, seed=9)
     brief = [at for at, one in enumerate(world.shows) if one.brief]
