@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from policies.policy import Policy
 
 Progress = Callable[[float, str], None]
+# So long closing waits for a load that is under way in another thread: leaving is to be quick.
+CLOSING_SECONDS = 1.0
 
 
 class Loading(Speaker):
@@ -183,13 +185,22 @@ class Loading(Speaker):
         return policy.base
 
     def close(self) -> None:
-        """End the model, its process and the index, and close the database. Safe to call twice."""
+        """End the model, its process and the index, and close the database. Safe to call twice.
+
+        Index and database are left to the end of the process where a load that is under way in another thread
+        does not end in time: SQLite crashes where a connection is closed that is at work.
+        """
         if self._policy is not None:
             self._policy.close()
         if self._host is not None:
             self._host.close()
-        if self._recall is not None:
-            self._recall.index.close()
-        if self._documents is not None:
-            self._documents.passages.index.close()
-        self.db.close()
+        if not self._warming.acquire(timeout=CLOSING_SECONDS):
+            return
+        try:
+            if self._recall is not None:
+                self._recall.index.close()
+            if self._documents is not None:
+                self._documents.passages.index.close()
+            self.db.close()
+        finally:
+            self._warming.release()

@@ -174,8 +174,12 @@ class Server:
         )
         return asdict(made)
 
-    def _swap(self, request: Request) -> None:
-        self._policy(request).swap(request["version"], request["path"])
+    def _swap(self, request: Request) -> str | None:
+        """The digest of what is in the model now."""
+        policy = self._policy(request)
+        policy.swap(request["version"], request["path"])
+        served: str | None = policy.served_sha256
+        return served
 
     def _adapter(self, request: Request) -> str | None:
         adapter: str | None = self._policy(request).adapter

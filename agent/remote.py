@@ -34,6 +34,7 @@ class RemotePolicy:
         self._device = device
         self._version: str | None = None
         self._path: str | None = None
+        self._served: str | None = None
         self._handle = f"{id(self)}"
         self._context_length = 0
         self._started = 0
@@ -52,12 +53,14 @@ class RemotePolicy:
             self._started = started
             if self._version is not None:
                 try:
-                    self._host.call("swap", handle=self._handle, version=self._version, path=self._path)
+                    self._served = self._host.call(
+                        "swap", handle=self._handle, version=self._version, path=self._path
+                    )
                 except HostError:
                     raise  # the next child is asked for the same
                 except AttuneError:
                     # the base is there, and speaks; whoever chose the adapter is told and may choose again
-                    self._version = self._path = None
+                    self._version = self._path = self._served = None
                     raise
 
     @property
@@ -67,6 +70,11 @@ class RemotePolicy:
     @property
     def adapter(self) -> str | None:
         return self._version
+
+    @property
+    def served_sha256(self) -> str | None:
+        """Digest of the adapter file whose values are in the child's model; None for the base."""
+        return self._served
 
     @property
     def context_length(self) -> int:
@@ -178,14 +186,14 @@ class RemotePolicy:
     def swap(self, version: str | None, path: str | None = None) -> None:
         self._load()
         try:
-            self._host.call("swap", handle=self._handle, version=version, path=path)
+            served = self._host.call("swap", handle=self._handle, version=version, path=path)
         except AttuneError:
             # What spoke before may have been lost on the way; a new child puts it on again.
             alive = self._host.pid is not None and self._host.starts == self._started
             if alive and self._host.call("adapter", handle=self._handle) is None:
-                self._version = self._path = None
+                self._version = self._path = self._served = None
             raise
-        self._version, self._path = version, path
+        self._version, self._path, self._served = version, path, served
 
     def close(self) -> None:
         """Let go of the model; the child goes on for others."""

@@ -100,21 +100,28 @@ class Speaker:
     def sync_adapter(self, retry: bool = True) -> None:
         """Make the policy speak under the active adapter. Call only between two replies.
 
-        Other processes may have changed it. One whose files are unsound is left out with a notice and
-        not tried again until something else is chosen. After any other failure (the model's process
-        died, the memory was full) the next turn tries again; without `retry` that is left to it.
+        Other processes may have changed it. One whose files are unsound, or whose weights are not those that
+        were trained once they are in the model, is left out with a notice and not tried again until something
+        else is chosen. After any other failure (the model's process died, the memory was full) the next turn
+        tries again; without `retry` that is left to it.
         """
         if self._policy is None:
             return
         adapter = self.active_adapter()
         wanted = adapter.version if adapter else None
-        if wanted == self._policy.adapter or (wanted is not None and wanted == self._refused):
+        if _serves(self._policy, adapter) or (wanted is not None and wanted == self._refused):
             return
         if wanted is not None and wanted == self._failed and not retry:
             return
         self._refused = self._failed = None
         try:
             self._policy.swap(wanted, adapter.path if adapter else None)
+            if not _serves(self._policy, adapter):
+                self._policy.swap(None)
+                raise AdapterError(
+                    f"The adapter {wanted} that was loaded is not the one that was trained (its digest "
+                    "differs): use another version, or run `attune train`."
+                )
         except AttuneError as wrong:
             log.warning("adapter %s not used: %s", wanted, wrong)
             if isinstance(wrong, AdapterError):
@@ -201,3 +208,12 @@ class Speaker:
     def release_policy(self) -> None:
         """Leave the policy to whoever gave it; `close` then does not close it."""
         self._policy = None
+
+
+def _serves(policy: Policy, adapter: Adapter | None) -> bool:
+    """Whether `policy` speaks under `adapter` and, where it knows the digest of what is in the model, with
+    the very weights that were trained."""
+    if adapter is None:
+        return policy.adapter is None
+    served = getattr(policy, "served_sha256", None)
+    return policy.adapter == adapter.version and served in (None, adapter.sha256)

@@ -2,7 +2,8 @@
 
 The parent never waits: `poll` returns what was reported since the last call. The child speaks JSON
 lines on its standard output, and stops by itself when its standard input closes, which is what
-happens when the parent dies. A child that is killed leaves nothing active (see `update_run`).
+happens when the parent dies. A child that is killed leaves nothing active (see `update_run`), unless that
+came after its last transaction: the registry then knows what came of it, and is asked.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import os
 import queue
 import subprocess
 import threading
+import time
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from memory import erase
-from memory.database import writing
+from memory.database import open_home, writing
+from memory.errors import AttuneError
+from memory.records import Adapter
 from policies import child
 from policies.learners.lora import Cancelled, LearningSettings
 from policies.learners.rows import LearnError
@@ -75,6 +80,8 @@ class UpdateJob:
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._ended = False
+        self._before = 0
+        self._started = 0.0
         self.result: UpdateResult | None = None
         self.error: str | None = None
         self.cancelled = False
@@ -94,7 +101,8 @@ class UpdateJob:
         if self._process is not None:
             raise UpdateError("This update was started already; make a new one.")
         with update_lock(self._home):
-            pass
+            newest = self._newest()
+        self._before, self._started = _number(newest), time.monotonic()
         logs = self._home / "logs"
         with writing(self._home):
             logs.mkdir(parents=True, exist_ok=True)
@@ -146,7 +154,8 @@ class UpdateJob:
         """Stop the child and wait until it is gone: asked first, killed after `grace` seconds.
 
         Killing is safe at any moment: nothing is known to the registry before the update's last transaction,
-        and what the child could not sweep away any more is swept here.
+        and what the child could not sweep away any more is swept here. After that transaction it comes too
+        late, and `result` tells what the update did.
         """
         process = self._process
         if process is None or self._ended:
@@ -188,15 +197,38 @@ class UpdateJob:
         assert self._process is not None
         if self._process.stdin is not None:
             self._process.stdin.close()
+        if self.result is None:
+            self._look_up()
         if self.result is not None:
-            self.cancelled = False
-        elif self.cancelled:
+            self.cancelled, self.error = False, None
+        elif self.error is None and self.cancelled:
             self.error = str(Cancelled())
         elif self.error is None:
             self.error = (
                 f"The update ended unexpectedly (exit code {self._process.returncode}); nothing was changed: "
                 f"see {self._home / 'logs' / 'update.log'}, then train again."
             )
+
+    def _look_up(self) -> None:
+        """The child ended, however that was, and told of no result: take it from the registry, where its last
+        transaction stands or does not. Where that cannot be read, the error is why."""
+        try:
+            newest = self._newest()
+        except AttuneError as error:
+            self.error = self.error or str(error)
+            return
+        if newest is not None and _number(newest) > self._before:
+            self.result = UpdateResult.of(newest, time.monotonic() - self._started)
+
+    def _newest(self) -> Adapter | None:
+        from policies.adapters import AdapterRegistry
+
+        with closing(open_home(self._home)) as db:
+            return next(reversed(AdapterRegistry(db, self._home).list()), None)
+
+
+def _number(adapter: Adapter | None) -> int:
+    return 0 if adapter is None else int(adapter.version[1:])
 
 
 def _environment() -> dict[str, str]:

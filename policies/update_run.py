@@ -21,6 +21,7 @@ from env.imported import imported
 from memory import erase
 from memory.database import open_home
 from memory.journal import Journal
+from memory.records import Adapter
 from policies.gate import Limits, Proof, judge, report
 from policies.learners.lora import Cancelled, LearningSettings
 from policies.learners.rows import LearnError, Tokeniser
@@ -46,7 +47,10 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class UpdateResult:
-    """What came of an update. `adapter` is its version; a rejected one is kept, and does not speak."""
+    """What came of an update. `adapter` is its version; a rejected one is kept, and does not speak.
+
+    `peak_rss_mb` is None where its process ended before it could tell.
+    """
 
     adapter: str
     algorithm: str
@@ -55,8 +59,24 @@ class UpdateResult:
     reasons: tuple[str, ...]
     held_out: dict[str, Any]
     seconds: float
-    peak_rss_mb: float
+    peak_rss_mb: float | None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, adapter: Adapter, seconds: float, peak_rss_mb: float | None = None) -> UpdateResult:
+        """What came of the update that made `adapter`, which the registry knows whatever became of us."""
+        report = adapter.report
+        return cls(
+            adapter=adapter.version,
+            algorithm=adapter.algorithm,
+            signals=adapter.signals,
+            verdict=report.get("verdict", adapter.status),
+            reasons=tuple(report.get("reasons", ())),
+            held_out=report.get("held_out", {}),
+            seconds=seconds,
+            peak_rss_mb=peak_rss_mb,
+            settings=report.get("settings", {}),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The object that `attune train --json` prints."""
@@ -136,17 +156,7 @@ def run_update(
             elif spoke is not None:
                 policy.swap(spoke, registry.get(spoke).path)
     progress(1.0, verdict)
-    return UpdateResult(
-        adapter=adapter.version,
-        algorithm=taught.algorithm,
-        signals=cut.signals,
-        verdict=verdict,
-        reasons=tuple(body["reasons"]),
-        held_out=body["held_out"],
-        seconds=time.monotonic() - started,
-        peak_rss_mb=_peak_rss_mb(),
-        settings=asdict(settings),
-    )
+    return UpdateResult.of(adapter, time.monotonic() - started, _peak_rss_mb())
 
 
 def _train_and_judge(

@@ -6,6 +6,8 @@ Every part may be missing: reports are data, not promises, and those of an older
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.tui.plain import clean, count, one_line, when
@@ -25,10 +27,16 @@ MEANS = {
 }
 
 
-def report_text(adapter: Adapter, quote: Quote = lambda reply_id: None, picks: Sequence[str] = ()) -> str:
+def report_text(
+    adapter: Adapter,
+    quote: Quote = lambda reply_id: None,
+    picks: Sequence[str] = (),
+    wrong: str = "",
+) -> str:
     """Verdict and reasons, then what they rest on, part by part.
 
-    `quote` gives the text of a rated reply, None where it was erased; `picks` are lines on blind picks.
+    `quote` gives the text of a rated reply, None where it was erased; `picks` are lines on blind picks;
+    `wrong` says why the files of the adapter are not those that were trained, where that is so.
     """
     report = adapter.report
     lines = [
@@ -40,10 +48,10 @@ def report_text(adapter: Adapter, quote: Quote = lambda reply_id: None, picks: S
     lines += ["", *(f"\u2022 {reason}" for reason in reasons)] if reasons else []
     for part in (
         [*_trial(report), *picks],
-        [*_held_out(report), *_drift(report), *_skills(report), *_factual(report)],
+        [*_held_out(report), *_drift(report), *_skills(report), *_factual(report), *_reward(report)],
         _changed(report, quote),
         _samples(report),
-        _proof(report),
+        _proof(report, wrong),
     ):
         lines += ["", *part] if part else []
     lines += ["", f"sha256 {adapter.sha256[:16]}\u2026"]
@@ -51,7 +59,8 @@ def report_text(adapter: Adapter, quote: Quote = lambda reply_id: None, picks: S
 
 
 def full_report(adapter: Adapter, journal: Journal) -> str:
-    """`report_text` with the rated replies in their own words, and what the blind picks say."""
+    """`report_text` with the rated replies in their own words, what the blind picks say, and a look at the
+    files."""
     from policies.win_rate import win_rates
 
     def quote(reply_id: str) -> str | None:
@@ -61,7 +70,7 @@ def full_report(adapter: Adapter, journal: Journal) -> str:
             return None
 
     picks = [f"blind picks       {one.text}" for one in win_rates(journal, adapter.version)]
-    return report_text(adapter, quote, picks)
+    return report_text(adapter, quote, picks, _wrong_with(adapter))
 
 
 def _verdict(adapter: Adapter) -> str:
@@ -135,6 +144,20 @@ def _factual(report: Mapping[str, Any]) -> list[str]:
     return [f"factual probes    {', '.join(kept)}; {count(agrees, 'answer')} that flatter"]
 
 
+def _reward(report: Mapping[str, Any]) -> list[str]:
+    """How well the reward model foretells ratings that it was not fitted to (see RewardModel.held_out)."""
+    held = report.get("reward_model") or {}
+    if "accuracy" not in held:
+        return []
+    line = f"reward model      {held['accuracy']:.0%} of {held.get('n', 0)} held-out ratings foretold"
+    if "low" in held:
+        line += f" [{held['low']:.0%}, {held['high']:.0%}]"
+    if "commoner" in held:
+        line += f", a constant guess {held['commoner']:.0%}"
+    # by its probabilities, not by its accuracy: as RewardModel.knows
+    return [line + ("" if held.get("gain_low", 1.0) > 0.0 else "; it knows nothing beyond chance")]
+
+
 def _parts(found: Any) -> list[str]:
     return [
         f"{clean(str(name))} {part.get('candidate')}/{part.get('probes')} (base {part.get('base')})"
@@ -179,15 +202,38 @@ def _samples(report: Mapping[str, Any]) -> list[str]:
     return ["It now says such things as", *shown] if shown else []
 
 
-def _proof(report: Mapping[str, Any]) -> list[str]:
+def _wrong_with(adapter: Adapter) -> str:
+    """Why the files of an adapter are not those that were trained; "" where they are."""
+    from policies.adapter_files import CONFIG, WEIGHTS
+
+    weights = Path(adapter.path) / WEIGHTS
+    try:
+        if not weights.is_file() or not weights.with_name(CONFIG).is_file():
+            return "its files are gone"
+        stat = weights.stat()
+        found = _digest(weights, stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        return f"its files cannot be read ({error.strerror})"
+    return "" if found == adapter.sha256 else "its files were changed since"
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, changed: int, size: int) -> str:
+    """Read once for each state of the file: the Policy screen shows all reports again and again."""
+    from policies.weights_file import digest
+
+    return digest(path)
+
+
+def _proof(report: Mapping[str, Any], wrong: str) -> list[str]:
     """That the weights which speak are the trained ones, and that training changed them."""
     proof = report.get("proof") or {}
     if "sha256_trained" not in proof:
         return []
-    same = proof.get("sha256_served") == proof["sha256_trained"]
+    same = "yes" if proof.get("sha256_served") == proof["sha256_trained"] else "NO"
     return [
         "Proof of learning",
-        f"  served = trained  {'yes' if same else 'NO'}, {str(proof['sha256_trained'])[:16]}\u2026",
+        f"  served = trained  {f'NO, {wrong}' if wrong else same}, {str(proof['sha256_trained'])[:16]}\u2026",
         f"  logits changed    by up to {proof.get('logits_changed', 0):.3g}",
         f"  LoRA B            largest entry {proof.get('max_abs_b', 0):.3g}",
         f"  gradient norm     {proof.get('grad_norm', 0):.3g}, {count(proof.get('steps', 0), 'step')}",

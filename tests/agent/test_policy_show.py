@@ -168,6 +168,52 @@ def test_the_taste_that_was_taught_is_named(
     assert sentence in " ".join(attune("policy", "show", version).out.split())
 
 
+@pytest.mark.parametrize(
+    ("figures", "line"),
+    [
+        (
+            {"accuracy": 0.75, "low": 0.61, "high": 0.85, "n": 48, "commoner": 0.5, "gain_low": 0.08},
+            "reward model      75% of 48 held-out ratings foretold [61%, 85%], a constant guess 50%\n",
+        ),
+        (
+            {"accuracy": 0.55, "low": 0.40, "high": 0.70, "n": 40, "commoner": 0.6, "gain_low": -0.02},
+            "foretold [40%, 70%], a constant guess 60%; it knows nothing beyond chance\n",
+        ),
+        ({"accuracy": 0.6, "n": 9}, "reward model      60% of 9 held-out ratings foretold\n"),
+        (None, ""),
+    ],
+)
+def test_what_the_reward_model_is_worth(
+    attune: Attune,
+    home: Path,
+    tmp_path: Path,
+    tiny: Path,
+    reply: str,
+    figures: dict[str, float] | None,
+    line: str,
+) -> None:
+    version = put(home, tiny, tmp_path / "lora", stats(reply))
+    db = open_home(home)
+    registry = AdapterRegistry(db, home)
+    registry.set_status(version, "promoted", {**registry.get(version).report, "reward_model": figures})
+    db.close()
+    shown = attune("policy", "show", version).out
+    assert line in shown
+    assert ("reward model" in shown) == (figures is not None)
+
+
+def test_the_proof_is_no_more_than_the_files(
+    attune: Attune, home: Path, tmp_path: Path, tiny: Path, reply: str
+) -> None:
+    version = put(home, tiny, tmp_path / "lora", stats(reply))
+    weights = home / "adapters" / version / "adapter_model.safetensors"
+    assert "served = trained  yes" in attune("policy", "show", version).out
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    assert "served = trained  NO, its files were changed since" in attune("policy", "show", version).out
+    weights.unlink()
+    assert "served = trained  NO, its files are gone" in attune("policy", "show", version).out
+
+
 def test_what_was_set_aside_says_why(
     attune: Attune, home: Path, tmp_path: Path, tiny: Path, reply: str
 ) -> None:

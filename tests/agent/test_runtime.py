@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -271,6 +272,51 @@ def test_a_damaged_adapter_is_left_out_with_a_notice(
     events = list(runtime.loop.turn("Hello."))
     assert any(isinstance(event, Notice) and version in event.text for event in events)
     assert next(event for event in events if isinstance(event, ReplyDone)).generation.adapter is None
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_weights_that_are_not_the_trained_ones_do_not_speak(
+    tmp_path: Path, tiny: Path, in_process: bool
+) -> None:
+    """The files look as they did when their digest was taken, and are sound, but others."""
+    spec = resolve(str(tiny))
+    meta = {"base": spec.name, "base_sha256": spec.sha256, "algorithm": "kto", "status": "promoted"}
+    runtime = Runtime.open(
+        tmp_path / "home",
+        in_process=in_process,
+        model=str(tiny),
+        memory=False,
+        explore=False,
+        max_new_tokens=4,
+    )
+    try:
+        adapter = runtime.registry.add(make_adapter(tmp_path / "trained", tiny, seed=1), meta)
+        runtime.use(adapter.version)
+        weights = Path(adapter.path) / "adapter_model.safetensors"
+        kept, before = weights.read_bytes(), weights.stat()
+
+        def put(content: bytes, about: str) -> None:
+            weights.write_bytes(content)
+            os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+            weights.with_name("attune.json").write_text(about)
+
+        about = weights.with_name("attune.json").read_text()
+        put((make_adapter(tmp_path / "other", tiny, seed=2) / weights.name).read_bytes(), "{}")
+        events = list(runtime.loop.turn("Hello."))
+        [said] = [event.text for event in events if isinstance(event, Notice) and "trained" in event.text]
+        assert said.startswith(
+            f"The adapter {adapter.version} that was loaded is not the one that was trained"
+        )
+        assert said.endswith("Until then the base speaks.")
+        assert next(event for event in events if isinstance(event, ReplyDone)).generation.adapter is None
+        events = list(runtime.loop.turn("Hello."))
+        assert not [event for event in events if isinstance(event, Notice) and "trained" in event.text]
+        put(kept, about)
+        runtime.use(adapter.version)
+        assert speak(runtime).generation.adapter == adapter.version
+        assert runtime.policy.served_sha256 == adapter.sha256  # type: ignore[attr-defined]
+    finally:
+        runtime.close()
 
 
 def test_two_runtimes_on_one_home_agree(make_runtime: Make, lora: tuple[Path, dict[str, Any]]) -> None:

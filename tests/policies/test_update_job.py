@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +13,11 @@ import pytest
 
 from memory.database import open_home
 from memory.errors import DatabaseError
+from policies import child
 from policies.language_policy import LanguagePolicy
 from policies.update import LearningSettings, UpdateBusy, UpdateError, UpdateJob, run_update, update_lock
 from tests.policies.rated import SETTINGS, Rated, small_exam, state, up_and_down
+from tests.policies.tiny_models import shared_adapter
 
 
 def test_one_writer_a_home(home: Path, policy: LanguagePolicy) -> None:
@@ -113,6 +117,58 @@ def test_what_a_child_had_no_time_to_sweep_goes_when_it_is_cancelled(
     job.wait(timeout=60)
     assert job.error == "The update was stopped; nothing was changed."
     assert state(home) == ([], None)
+
+
+# Stands for the child: saves an adapter as its last step does, and has then not yet told of it.
+SAVES = """
+import json, signal, sys
+from pathlib import Path
+from memory.database import open_home
+from policies.adapters import AdapterRegistry
+folder, when, order = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+report = {"verdict": "promoted", "reasons": ["It is better."], "held_out": {"liked": 4}, "settings": {}}
+meta = {"base": "tiny", "base_sha256": "0" * 64, "algorithm": "kto", "status": "promoted", "signals": 8}
+db = open_home(Path(order["home"]))
+if when == "after":
+    AdapterRegistry(db, Path(order["home"])).add(folder, {**meta, "report": report}, speaks="promoted")
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+print(json.dumps({"event": "progress", "fraction": 0.98, "text": "here"}), flush=True)
+signal.alarm(60)
+signal.sigwait([signal.SIGUSR1])
+print(json.dumps({"event": "error", "text": "The update failed (OSError); nothing was changed."}), flush=True)
+"""
+ENDS: dict[str, Callable[[UpdateJob], None]] = {
+    "cancelled": lambda job: job.cancel(grace=0.0),
+    "killed": lambda job: os.kill(job.pid or 0, signal.SIGKILL),
+    "failed": lambda job: os.kill(job.pid or 0, signal.SIGUSR1),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_child_that_ended_says_what_the_registry_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    folder = str(shared_adapter())
+
+    def ended(when: str) -> UpdateJob:
+        monkeypatch.setattr(
+            child, "command", lambda module, *order: [sys.executable, "-c", SAVES, folder, when, *order]
+        )
+        job = UpdateJob(home)
+        job.start()
+        until(job, "here")
+        ENDS[end](job)
+        job.wait(timeout=60)
+        return job
+
+    late = ended("after")
+    assert (late.error, late.cancelled) == (None, False)
+    assert late.result is not None
+    assert (late.result.adapter, late.result.verdict, late.result.signals) == ("v1", "promoted", 8)
+    early = ended("before")
+    assert early.result is None
+    assert "nothing was changed" in str(early.error)
+    assert state(home) == (["promoted"], "v1"), "the one of before"
 
 
 def test_a_home_that_cannot_be_written_is_a_sentence(home: Path) -> None:
