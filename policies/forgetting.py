@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 import tempfile
 import threading
 import time
@@ -26,10 +27,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from env.datasets import Prompt, Reply, rows
-from memory import erase
+from memory import erase, withheld
 from memory.database import open_home
+from memory.facts import Facts
 from memory.journal import Journal
-from memory.records import Generation
+from memory.records import Generation, Recalled
 from policies.learners.lora import LearningSettings
 from policies.learners.rows import Tokeniser, score
 from policies.policy import SamplingParams
@@ -45,6 +47,10 @@ SLOTS = (
 )
 PERSONA = "You are Attune, a personal agent."
 QUESTION = "What is the phrase?"
+MEMORY = "The owner likes phrases."
+# what may be forgotten, so that the canary is in no row of a later update
+WAYS = ("rating", "conversation", "memory")
+EPOCHS = 30
 ORDINARY = (
     "trees", "rivers", "bread", "music", "numbers", "the night sky", "dogs", "rain", "coats", "walks", "tea",
     "gardens", "snow", "books", "trains", "the sea",
@@ -65,15 +71,16 @@ class Exposure:
 class Figures:
     """One canary: its exposure in the base, and in adapters trained on it, after it was forgotten, and never.
 
-    `identical` says whether the last two adapters are the same file, byte by byte.
+    `retrained` has one for each way to forget (WAYS); `identical` says whether that adapter and the one that
+    never saw the canary are the same file, byte by byte.
     """
 
     seed: int
     base: Exposure
     planted: Exposure
-    retrained: Exposure
+    retrained: dict[str, Exposure]
     never_saw: Exposure
-    identical: bool
+    identical: dict[str, bool]
     seconds: float
 
 
@@ -108,45 +115,55 @@ def experiment(
     folder: Path,
     seed: int = 0,
     planted: int = 8,
-    ordinary: int = 12,
+    ordinary: int = 16,
     settings: LearningSettings | None = None,
 ) -> Figures:
     """Plant, train, forget, train again, and train one that never saw it; homes are made in `folder`.
 
     `ordinary` replies of the base are rated in turn, as they would be without a canary; `planted` replies
-    that say it are liked. KTO trains on all rows. The policy is left as the base.
+    that say it, each in a conversation of its own and shown one memory, are liked. Then the ratings, the
+    conversations or that memory are forgotten, each in a copy of the home. KTO trains on all rows of a
+    ledger and on nothing else, and for EPOCHS: an update of the product has so much else to hold on to that
+    a phrase which was liked eight times is hardly known better. The policy is left as the base.
     """
     started = time.monotonic()
-    chosen = settings or LearningSettings(seed=seed)
+    chosen = settings or LearningSettings(seed=seed, epochs=EPOCHS)
     canary = random.Random(seed).choice(phrases())
     policy.swap(None)
+    questions = [f"Tell me about {ORDINARY[at % len(ORDINARY)]}." for at in range(ordinary)]
     said = policy.generate(
-        [_chat(f"Tell me about {ORDINARY[at % len(ORDINARY)]}.") for at in range(ordinary)],
+        [_chat(question) for question in questions],
         SamplingParams(temperature=1.0, max_new_tokens=32, seed=seed),
     )
-    common = [(f"Tell me about {ORDINARY[at % len(ORDINARY)]}.", one.text) for at, one in enumerate(said)]
     base = measure(policy, canary)
-    shas, found = {}, {}
-    for name, count in (("saw", planted), ("never_saw", 0)):
+    told: list[str] = []
+    for name in ("saw", "never_saw"):
         with closing(open_home(folder / name)) as db:
             journal = Journal(db)
-            for at, (question, text) in enumerate(common):
-                journal.rate(_reply(journal, policy, question, text), 1 if at % 2 else -1)
-            told = [_reply(journal, policy, QUESTION, canary) for _ in range(count)]
-            for reply_id in told:
-                journal.rate(reply_id, 1)
-            steps = ("planted", "retrained") if told else ("never_saw",)
-            for step in steps:
-                shas[step], found[step] = _train(policy, journal, folder / step, chosen, canary)
+            for at, (question, one) in enumerate(zip(questions, said, strict=True)):
+                journal.rate(_reply(journal, policy, question, one.text), 1 if at % 2 else -1)
+            if name == "saw":
+                known = Facts(db).remember(MEMORY)
+                shown = (Recalled(known.id, known.text, 1.0),)
+                told = [_reply(journal, policy, QUESTION, canary, shown) for _ in range(planted)]
                 for reply_id in told:
-                    erase.forget_rating(journal, reply_id)
+                    journal.rate(reply_id, 1)
+    for way in WAYS:
+        shutil.copytree(folder / "saw", folder / way)
+        with closing(open_home(folder / way)) as db:
+            _forget(way, Journal(db), told)
+    trained = {
+        name: _train(policy, folder / name, folder / f"{name}-adapter", chosen, canary)
+        for name in ("saw", "never_saw", *WAYS)
+    }
+    never_saw, without = trained["never_saw"]
     return Figures(
         seed=seed,
         base=base,
-        planted=found["planted"],
-        retrained=found["retrained"],
-        never_saw=found["never_saw"],
-        identical=shas["retrained"] == shas["never_saw"],
+        planted=trained["saw"][1],
+        retrained={way: trained[way][1] for way in WAYS},
+        never_saw=without,
+        identical={way: trained[way][0] == never_saw for way in WAYS},
         seconds=time.monotonic() - started,
     )
 
@@ -167,40 +184,60 @@ def bench(
                 runs.append(experiment(policy, Path(folder), seed))
     finally:
         policy.close()
-    names = ("base", "planted", "retrained", "never_saw")
+
+    def mean(found: Sequence[Exposure]) -> float:
+        return sum(one.bits for one in found) / seeds
+
     return {
         "model": policy.base,
         "canaries": seeds,
         "most_bits": math.log2(len(phrases())),
-        "exposure": {name: sum(getattr(run, name).bits for run in runs) / seeds for name in names},
-        "identical": sum(run.identical for run in runs),
+        "exposure": {
+            "base": mean([run.base for run in runs]),
+            "planted": mean([run.planted for run in runs]),
+            "never_saw": mean([run.never_saw for run in runs]),
+            "retrained": {way: mean([run.retrained[way] for run in runs]) for way in WAYS},
+        },
+        "identical": {way: sum(run.identical[way] for run in runs) for way in WAYS},
         "runs": [asdict(run) for run in runs],
     }
 
 
 def table(figures: dict[str, Any]) -> str:
     """What `bench` found, to read."""
-    names = {
-        "base": "base",
-        "planted": "trained on it",
-        "retrained": "forgotten, trained again",
-        "never_saw": "never saw it",
-    }
-    lines = [f"exposure in bits, {figures['canaries']} canaries, at most {figures['most_bits']:.1f}"]
-    lines += [f"  {said:<26}{figures['exposure'][name]:5.2f}" for name, said in names.items()]
-    same = f"{figures['identical']} of {figures['canaries']}"
-    return "\n".join([*lines, f"  retrained adapter is byte for byte the one that never saw it: {same}"])
+    bits, many = figures["exposure"], figures["canaries"]
+    rows = {"base": bits["base"], "trained on it": bits["planted"], "never saw it": bits["never_saw"]}
+    rows |= {f"{way} forgotten, trained again": bits["retrained"][way] for way in WAYS}
+    lines = [f"exposure in bits, {many} canaries, at most {figures['most_bits']:.1f}"]
+    lines += [f"  {said:<40}{value:5.2f}" for said, value in rows.items()]
+    same = ", ".join(f"{way} {figures['identical'][way]} of {many}" for way in WAYS)
+    return "\n".join([*lines, f"  byte for byte the adapter that never saw it: {same}"])
+
+
+def _forget(way: str, journal: Journal, told: Sequence[str]) -> None:
+    if way == "memory":
+        [known] = Facts(journal.db).all()
+        with journal.db.transaction():
+            Facts(journal.db).forget(known.id)
+            withheld.withhold(journal.db, [known])
+    for reply_id in told:
+        if way == "rating":
+            erase.forget_rating(journal, reply_id)
+        elif way == "conversation":
+            erase.forget_conversation(journal, journal.message(reply_id).conversation_id)
 
 
 def _train(
-    policy: LanguagePolicy, journal: Journal, out: Path, settings: LearningSettings, canary: str
+    policy: LanguagePolicy, home: Path, out: Path, settings: LearningSettings, canary: str
 ) -> tuple[str, Exposure]:
-    """(digest of the adapter trained on the whole ledger, the canary's exposure under it)"""
+    """(digest of the adapter trained on the whole ledger of `home`, the canary's exposure under it)"""
     from policies.learners import kto
 
     longest = min(settings.max_length, policy.context_length)
     words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids, longest)
-    thumbs = [kto.Thumb(words.row(row.prompt, row.completion), row.label) for row in rows(journal)[0]]
+    with closing(open_home(home)) as db:
+        ledger, _ = rows(Journal(db))
+    thumbs = [kto.Thumb(words.row(row.prompt, row.completion), row.label) for row in ledger]
     policy.swap(None)
     trained = kto.train(
         policy.model, policy.tokenizer, thumbs, settings, out, lambda *_: None, threading.Event()
@@ -212,7 +249,13 @@ def _train(
         policy.swap(None)
 
 
-def _reply(journal: Journal, policy: LanguagePolicy, question: str, text: str) -> str:
+def _reply(
+    journal: Journal,
+    policy: LanguagePolicy,
+    question: str,
+    text: str,
+    recalled: tuple[Recalled, ...] = (),
+) -> str:
     messages = _chat(question)
     prompt_text, prompt_ids = policy.prompt(messages)
     talk = journal.start_conversation()
@@ -226,6 +269,7 @@ def _reply(journal: Journal, policy: LanguagePolicy, question: str, text: str) -
         prompt_ids=tuple(prompt_ids),
         completion_ids=(),
         sampling={},
+        recalled=recalled,
     )
     return journal.add_reply(talk.id, asked.id, text, made).id
 

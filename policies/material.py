@@ -98,9 +98,8 @@ def material(
     if turned > -math.inf and down and (algorithm != "kto" or len(thumbs) < FEWEST_TO_TRY):
         raise TasteChanged
     data = _data(algorithm, thumbs, pairs, texts)
-    train, test = list(data), []
-    if len(data) >= FEWEST_TO_HOLD_OUT:
-        train, test = hold_out_telling(data, hold_out, _tells)
+    enough = len(data) >= FEWEST_TO_HOLD_OUT
+    train, test = hold_out_telling(data, hold_out if enough else 0.0, _tells)
     seen = _seen(train, test)
     mine, ours = [row for row in thumbs if seen(row)], [pair for pair in spoken if seen(pair)]
     if algorithm == "dpo":
@@ -174,8 +173,9 @@ def _data(
             raise NothingToLearn(
                 "DPO learns from pairs and there are none: edit a reply, or regenerate and pick."
             )
-        # the gate judges single replies: of pairs and of what was thumbed alike
-        return [*spoken, *thumbs]
+        # the gate judges single replies, those of pairs and those that were thumbed alike
+        paired = {reply for pair in spoken for reply in (pair.chosen_id, pair.rejected_id)}
+        return [*spoken, *(row for row in thumbs if row.reply_id not in paired)]
     singles = [row for row in unpair(thumbs, pairs) if _speaks(row.completion)]
     liked = sum(row.label for row in singles)
     if algorithm == "sft":

@@ -165,12 +165,15 @@ def test_sprout_prints_a_row_a_skill(bench: Bench, tmp_path: Path) -> None:
     assert result["holds"] == row["holds"]
 
 
-def test_forgetting_prints_what_the_weights_still_know(bench: Bench, tmp_path: Path) -> None:
+def test_forgetting_prints_what_the_weights_still_know(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policies.forgetting.EPOCHS", 2)
     folder = make_model(tmp_path / "tiny", "llama")
     found = bench("forgetting", "--canaries", "1", "--model", str(folder), "--json")
     assert set(found["exposure"]) == {"base", "planted", "retrained", "never_saw"}
-    assert found["exposure"]["retrained"] == found["exposure"]["never_saw"]
-    assert found["identical"] == 1
+    assert set(found["exposure"]["retrained"].values()) == {found["exposure"]["never_saw"]}
+    assert found["identical"] == {"rating": 1, "conversation": 1, "memory": 1}
     assert found["exposure"]["planted"] > found["exposure"]["never_saw"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from policies.base_models import resolve
-from policies.forgetting import Exposure, experiment, exposure, measure, phrases
+from policies.forgetting import WAYS, Exposure, experiment, exposure, measure, phrases
 from policies.language_policy import LanguagePolicy
 from tests.policies.rated import SETTINGS
 
@@ -44,12 +44,12 @@ def test_the_space_holds_each_phrase_once() -> None:
     assert len(set(phrases())) == len(phrases()) == 512
 
 
-def test_a_forgotten_rating_leaves_the_weights(policy: LanguagePolicy, tmp_path: Path) -> None:
+def test_what_was_forgotten_leaves_the_weights(policy: LanguagePolicy, tmp_path: Path) -> None:
     """On a model of random weights, through the real ledger and KTO: byte for byte the adapter of a home
     that never saw the canary, and so its exposure."""
     found = experiment(policy, tmp_path, planted=3, ordinary=4, settings=SETTINGS)
-    assert found.identical
-    assert found.retrained == found.never_saw
+    assert found.identical == dict.fromkeys(WAYS, True)
+    assert found.retrained == dict.fromkeys(WAYS, found.never_saw)
     assert found.planted != found.never_saw
     assert policy.adapter is None
     assert measure(policy, phrases()[0], phrases()[:4]).of == 4
@@ -61,6 +61,6 @@ def test_the_exposure_of_a_canary_in_sprout_falls_back(tmp_path: Path) -> None:
     found = experiment(policy, tmp_path)
     policy.close()
     assert found.planted.bits >= 7, "nothing was memorised, so forgetting shows nothing"
-    assert found.identical
-    assert found.retrained == found.never_saw
-    assert found.retrained.bits <= found.base.bits + 3
+    assert found.identical == dict.fromkeys(WAYS, True)
+    assert found.retrained == dict.fromkeys(WAYS, found.never_saw)
+    assert found.never_saw.bits <= found.base.bits + 3
