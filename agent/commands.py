@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from memory.errors import AttuneError
+from memory.text import BIDI
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
+    from memory.records import Message
+
+CITED = 50  # characters of a reply that a sentence names
 
 # What a face does after a command:
 #   none       show `text` (it may be empty)
@@ -86,6 +90,13 @@ def run(runtime: Runtime, line: str, context: CommandContext) -> CommandResult:
 
 def _reply(runtime: Runtime, context: CommandContext) -> str:
     """The reply in focus, else the newest one of the conversation's branch."""
+    shown = _shown(runtime, context)
+    if shown is None:
+        raise AttuneError("There is no reply yet; say something first.")
+    return shown
+
+
+def _shown(runtime: Runtime, context: CommandContext) -> str | None:
     if context.reply_id is not None:
         return context.reply_id
     if context.conversation_id is not None:
@@ -93,7 +104,7 @@ def _reply(runtime: Runtime, context: CommandContext) -> str:
         for message in reversed(runtime.journal.path(head) if head else []):
             if message.role == "assistant":
                 return message.id
-    raise AttuneError("There is no reply yet; say something first.")
+    return None
 
 
 def _help(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
@@ -118,9 +129,15 @@ def _model(runtime: Runtime, rest: str, context: CommandContext) -> CommandResul
 def _train(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
     if rest == "cancel":
         stopped = runtime.cancel_update()
-        return CommandResult("The update is cancelled." if stopped else "No update is running.")
+        return CommandResult("The update is being stopped." if stopped else "No update is running.")
     if rest not in ("", "auto", "kto", "dpo", "ppo", "grpo", "sft"):
         raise AttuneError("Choose /train auto, /train kto, dpo, ppo, grpo or sft, or /train cancel.")
+    if not runtime.journal.signals_since(0):
+        from env.imported import imported
+        from policies.material import material
+
+        # the update would say the same, but only once its process is there
+        material(runtime.journal, rest or "auto", texts=imported(runtime.home))
     runtime.start_update(rest or "auto")
     return CommandResult("The update has started; you can go on talking.", "train")
 
@@ -132,11 +149,22 @@ def _card(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult
     if verb == "strike" and what:
         return CommandResult(f"Struck: {runtime.card.strike(what.strip()).text}", "card")
     if verb == "reset" and what:
-        runtime.card.reset(what.strip())
-        return CommandResult("That line follows your ratings again.", "card")
+        return CommandResult(reset_line(runtime, what.strip())[2], "card")
     if rest:
         raise AttuneError("Use /card, /card pin LINE, /card strike LINE or /card reset LINE.")
     return CommandResult(card_text(runtime), "card")
+
+
+def reset_line(runtime: Runtime, what: str) -> tuple[str, str, str]:
+    """Leave a card line to the ratings: (its feature, its state now, the sentence). A line of the owner's own
+    has no ratings to follow, so it is deleted."""
+    from memory.preferences import OWN
+
+    line = runtime.card.line(what)
+    runtime.card.reset(line.feature)
+    if line.feature.startswith(OWN):
+        return line.feature, "deleted", f"Your line is deleted: {line.text}"
+    return line.feature, "auto", "That line follows your ratings again."
 
 
 def card_text(runtime: Runtime) -> str:
@@ -209,22 +237,39 @@ def _rate(value: int) -> Callable[[Runtime, str, CommandContext], CommandResult]
 
 
 def _undo(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
-    """The newest thumb of this conversation, whichever reply is in focus; of all without a conversation."""
+    """The newest thumb of this conversation, whichever reply is in focus, if nothing newer is an edit or a
+    pick: those are only ever forgotten, and whoever means one is not to lose another rating instead."""
     journal, here = runtime.journal, context.conversation_id
     if here is None and context.reply_id is not None:
         here = journal.message(context.reply_id).conversation_id
-    rated = next(
-        (
-            reply
-            for event, reply in reversed(journal.signals())
-            if event.kind == "thumb" and here in (None, reply.conversation_id)
-        ),
-        None,
-    )
-    if rated is None:
+    if here is None:
+        raise AttuneError("Open the conversation first (/sessions lists them); /undo touches no other one.")
+    newest = [(event, reply) for event, reply in journal.signals() if reply.conversation_id == here][-1:]
+    if not newest:
         raise AttuneError("There is no rating to take back.")
-    runtime.rate(rated.id, 0)
-    return CommandResult("The rating is taken back.", "rated", rated.id)
+    [(event, reply)] = newest
+    if event.kind != "thumb":
+        # a pick may be about an earlier part of an answer than the one that /forget rating is about
+        reached = _shown(runtime, context) == reply.id
+        how = "/forget rating" if reached else f"`attune forget rating {reply.id}`"
+        what = "your edit of" if event.kind == "edit" else "the pick of"
+        raise AttuneError(
+            f"The newest rating here is {what} {_cited(reply)}, which /undo does not take back; {how} "
+            "forgets it, with all else that you thought of that reply."
+        )
+    runtime.rate(reply.id, 0)
+    thumb = "up" if event.value > 0 else "down"
+    return CommandResult(f"Taken back: the thumb {thumb} on {_cited(reply)}", "rated", reply.id)
+
+
+def _cited(reply: Message) -> str:
+    """The beginning of a reply, in quotes and on one line."""
+    text = BIDI.sub("", " ".join(reply.content.split()))
+    if not text:  # such as the part of an answer that only asks for a tool
+        return "a reply without words"
+    if len(text) > CITED:
+        text = f"{text[: CITED - 1]}\u2026"
+    return f"\u201c{text}\u201d"
 
 
 def _pick(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult:
@@ -295,7 +340,7 @@ COMMANDS = (
     Command("/why", "what this reply was made of", _on_reply("why")),
     Command("/good", "rate the reply up", _rate(1), "[why]"),
     Command("/bad", "rate the reply down", _rate(-1), "[why]"),
-    Command("/undo", "take the newest rating back", _undo),
+    Command("/undo", "take the newest thumb back", _undo),
     Command("/edit", "give a better version of the reply", _edit, "TEXT"),
     Command("/regenerate", "another reply to the same message", _on_reply("regenerate")),
     Command("/pick", "this reply is the best of its siblings", _pick),

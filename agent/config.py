@@ -138,6 +138,11 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
         raise ConfigError(f"{path} is not valid TOML ({broken}); correct it or move it away.") from broken
+    except NotADirectoryError as broken:
+        file = next(one for one in path.parents if one.exists())
+        raise ConfigError(
+            f"{file} is a file, and a home is a folder; choose a folder with --home or ATTUNE_HOME."
+        ) from broken
     except OSError as broken:
         raise ConfigError(f"{path} cannot be read ({broken.strerror}); check its permissions.") from broken
     for name in written:

@@ -11,19 +11,22 @@ from collections.abc import Sequence
 
 # What a shell reports for a command that Ctrl+C ended: 128 + SIGINT.
 STOPPED = 130
+KEPT = "Stopped; what was done until then is kept."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 1 (one line on stderr), 2 (wrong usage), 130 (Ctrl+C)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_streams()
+    said = KEPT
     try:
         code = _run(arguments)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         # Wherever it came: in the imports, or a second time while everything was being closed.
         code = STOPPED
+        said = str(stopped) or KEPT
     if code == STOPPED:
-        _say_stopped(leaving=argv is None)
+        _say_stopped(said, leaving=argv is None)
     return code
 
 
@@ -48,14 +51,14 @@ def _run(arguments: list[str]) -> int:
     return run(arguments)
 
 
-def _say_stopped(leaving: bool) -> None:
+def _say_stopped(said: str, leaving: bool) -> None:
     """One sentence. When the process is about to end, a further Ctrl+C cannot break into its end."""
     try:
         if leaving:
             import signal
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        print("attune: Stopped; what was done until then is kept.", file=sys.stderr)
+        print(f"attune: {said}", file=sys.stderr)
     except (OSError, ValueError, KeyboardInterrupt):
         pass  # nobody reads it, or we are not in the main thread; the exit code still tells
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli.options import Home, Model, Owner, State
+from agent.cli.options import Home, Model, Owner, State, Stopped
 from agent.cli.version import version
 from memory.errors import AttuneError
 from memory.text import BIDI, as_written
@@ -80,7 +80,10 @@ _add_commands()
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; every error ends here, as one line on stderr and an exit code."""
+    """Run one command line; every error ends here, as one line on stderr and an exit code.
+
+    Ctrl+C alone goes on, as KeyboardInterrupt, where it has a sentence of its own.
+    """
     # Without it Python prints warnings on stderr itself before a home (and its log) is open.
     logging.getLogger("attune").addHandler(logging.NullHandler())
     _speak_utf8()
@@ -88,6 +91,9 @@ def run(arguments: list[str]) -> int:
         app(_owner_first(arguments), prog_name="attune")
     except SystemExit as done:
         return _code(done.code)
+    except Stopped as stopped:
+        # a plain one would be caught, and lose its words, before it comes here
+        raise KeyboardInterrupt(str(stopped)) from stopped
     except AttuneError as wrong:
         return _fail(str(wrong))
     except KeyboardInterrupt:

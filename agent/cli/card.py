@@ -65,11 +65,12 @@ def strike(context: typer.Context, line: Line, as_json: Json = False, home: Home
 
 @app.command()
 def reset(context: typer.Context, line: Line, as_json: Json = False, home: Home = None) -> None:
-    """Leave a line to the ratings again."""
+    """Leave a line to the ratings again; a line of your own is deleted."""
+    from agent.commands import reset_line
+
     with opened(context, home).runtime() as runtime:
-        feature = runtime.card.line(line).feature
-        runtime.card.reset(line)
+        feature, state, said = reset_line(runtime, line)
         if as_json:
-            print_json({"feature": feature, "state": "auto"})
+            print_json({"feature": feature, "state": state})
         else:
-            print("That line follows your ratings again.")
+            print(said)

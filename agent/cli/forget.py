@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli.options import Home, Json, Model, State, note, opened, print_json
+from agent.cli.options import Home, Json, Model, State, Stopped, note, opened, print_json
 from agent.cli.train import learn
 from memory.errors import AttuneError
 
@@ -178,7 +178,11 @@ def _retrain(runtime: Runtime, as_json: bool) -> dict[str, Any]:
     stepped = forget.step_down(runtime)
     if stepped and not as_json:
         note(f"{stepped} {forget.STEP_DOWN}; the base speaks.")
-    result = learn(runtime)
+    try:
+        result = learn(runtime)
+    except Stopped:
+        # its words are of the update alone; what was forgotten before it is kept so
+        raise KeyboardInterrupt from None
     if not as_json:
         print(f"{result.adapter} ({result.algorithm}, {result.signals} signals): {result.verdict}")
     return result.to_json()

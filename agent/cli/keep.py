@@ -33,7 +33,10 @@ def doctor(context: typer.Context, as_json: Json = False, home: Home = None, mod
 
 def export(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A .jsonl or .md file to write.")],
+    file: Annotated[
+        Path, typer.Argument(help="A .jsonl or .md file to write; an earlier export is replaced.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no export as well.")] = False,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
@@ -42,7 +45,7 @@ def export(
     from agent.export import export as write
 
     with opened(context, home).runtime() as runtime:
-        counts = write(runtime.journal, file.expanduser())
+        counts = write(runtime.journal, file.expanduser(), force)
         if as_json:
             print_json({"file": str(file), "messages": counts["message"], "counts": counts})
         else:

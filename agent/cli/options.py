@@ -35,6 +35,10 @@ Model = Annotated[str | None, typer.Option("--model", metavar="M", help="A hub i
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+class Stopped(AttuneError):
+    """Ctrl+C, where there is more to say than that what was done until then is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """The root's options; those of a command win over them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.options import Home, Json, Model, ProgressLine, interruptible, opened, print_json
+from agent.cli.options import Home, Json, Model, ProgressLine, Stopped, interruptible, opened, print_json
 from memory.errors import AttuneError
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ def train(
 
 
 def learn(runtime: Runtime, algorithm: str = "auto") -> UpdateResult:
-    """One update from start to end, with its progress on stderr. Raises AttuneError when none came of it."""
-    from policies.update import UpdateJob
+    """One update from start to end, with its progress on stderr. Raises AttuneError when none came of it,
+    Stopped after Ctrl+C; one that came when the update was done already has stopped nothing."""
+    from policies.update import Cancelled, UpdateJob
 
     progress, cancel = ProgressLine(), threading.Event()
     settings = runtime.settings
@@ -66,11 +67,16 @@ def learn(runtime: Runtime, algorithm: str = "auto") -> UpdateResult:
                     progress(report.fraction, report.text)
                 if cancel.is_set():
                     job.cancel()
+    except KeyboardInterrupt:
+        # the second one does not wait for the child to end in order; what came of it is seen all the same
+        cancel.set()
+        job.cancel(grace=0.0)
+        job.wait()
     finally:
         job.cancel()
         progress.done()
-    if job.cancelled:
-        raise KeyboardInterrupt
+    if job.result is None and cancel.is_set():
+        raise Stopped(job.error or str(Cancelled()))
     if job.result is None:
         raise AttuneError(job.error or "The update ended without a result; train again.")
     return job.result

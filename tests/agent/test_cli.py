@@ -121,6 +121,13 @@ def test_the_card_by_command(attune: Attune) -> None:
     assert attune("card", "strike", "Keep replies brief.", "--json").json["active"] is False
     assert attune("card", "show", "--json").json["active"] == []
     assert "No card line 'nonsense'" in sentence(attune("card", "strike", "nonsense"))
+    assert attune("card", "reset", "brief", "--json").json == {"feature": "brief", "state": "auto"}
+    for own in ("Answer in French.", "Answer in Dutch."):
+        attune("card", "pin", own)
+    said = attune("card", "reset", "Answer in French.").out
+    assert said == "Your line is deleted: Answer in French.\n"
+    assert attune("card", "reset", "Answer in Dutch.", "--json").json["state"] == "deleted"
+    assert attune("card", "show", "--json").json["active"] == []
 
 
 def test_export_writes_everything(attune: Attune, tmp_path: Path) -> None:
@@ -134,6 +141,11 @@ def test_export_writes_everything(attune: Attune, tmp_path: Path) -> None:
     assert lines[1]["feedback"][0]["value"] == 1
     attune("export", str(markdown))
     assert "Tell me about [/ trees." in markdown.read_text(encoding="utf-8")
+    markdown.write_text("# Notes\n", encoding="utf-8")
+    assert "`attune export --force` replaces it" in sentence(attune("export", str(markdown)))
+    assert markdown.read_text(encoding="utf-8") == "# Notes\n"
+    forced = attune("export", str(markdown), "--force")
+    assert forced.out == f"Written to {markdown}: 2 messages, 1 rating.\n"
     assert "writes .jsonl or .md" in sentence(attune("export", str(tmp_path / "all.docx")))
     assert "cannot be written" in sentence(attune("export", str(tmp_path / "no" / "all.md")))
 

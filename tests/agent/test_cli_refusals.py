@@ -98,6 +98,16 @@ def test_a_home_that_cannot_be_written(attune: Attune, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("inside", [".", "home"])
+def test_a_home_that_is_a_file(attune: Attune, tmp_path: Path, inside: str) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a folder", encoding="utf-8")
+    said = f"{file} is a file, and a home is a folder; choose a folder with --home or ATTUNE_HOME."
+    assert sentence(attune("--home", str(file / inside), "memory", "list")) == f"attune: {said}"
+    assert f"-> {said}\n" in attune("--home", str(file / inside), "doctor").out
+    assert file.read_text(encoding="utf-8") == "not a folder"
+
+
 def test_models_that_cannot_speak(attune: Attune, tmp_path: Path, tiny: Path) -> None:
     import shutil
 

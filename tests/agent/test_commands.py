@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from agent import commands
 from agent.commands import CommandContext
 from agent.events import ReplyDone
+from agent.forget import forget
 from agent.runtime import Runtime
 from memory.errors import AttuneError
 from tests.agent.scripted import call
@@ -92,7 +94,12 @@ def test_card_memory_policy_model(runtime: Runtime) -> None:
     commands.run(runtime, "/card pin brief", nowhere)
     assert "+ Keep replies brief." in commands.run(runtime, "/card", nowhere).text
     commands.run(runtime, "/card strike brief", nowhere)
-    commands.run(runtime, "/card reset brief", nowhere)
+    reset = commands.run(runtime, "/card reset brief", nowhere)
+    assert reset.text == "That line follows your ratings again."
+    assert runtime.card.active_lines() == []
+    commands.run(runtime, "/card pin Answer in French.", nowhere)
+    reset = commands.run(runtime, "/card reset answer in french.", nowhere)
+    assert reset.text == "Your line is deleted: Answer in French."
     assert runtime.card.active_lines() == []
     runtime.recall.remember("The dog is called Fitzo.")
     assert "Fitzo" in commands.run(runtime, "/memory dog", nowhere).text
@@ -106,6 +113,13 @@ def test_card_memory_policy_model(runtime: Runtime) -> None:
     with pytest.raises(AttuneError, match="/train kto"):
         commands.run(runtime, "/train rlhf", nowhere)
     assert "No update" in commands.run(runtime, "/train cancel", nowhere).text
+
+
+def test_training_on_nothing_says_so_before_anything_starts(runtime: Runtime) -> None:
+    talk(runtime)
+    with pytest.raises(AttuneError, match="Nothing has been rated yet: rate a few replies up and down"):
+        commands.run(runtime, "/train", CommandContext())
+    assert not runtime.clock.updating
 
 
 def test_export(runtime: Runtime, tmp_path: Path) -> None:
@@ -131,10 +145,60 @@ def test_undo_goes_back_through_the_thumbs_of_this_conversation(runtime: Runtime
     runtime.rate(second, -1)
     runtime.rate(elsewhere, 1)
     focused = CommandContext(context.conversation_id, first)
-    assert [commands.run(runtime, "/undo", focused).argument for _ in range(2)] == [second, first]
+    undone = [commands.run(runtime, "/undo", focused) for _ in range(2)]
+    assert [(one.text, one.argument) for one in undone] == [
+        ("Taken back: the thumb down on \u201cSecond.\u201d", second),
+        ("Taken back: the thumb up on \u201cFirst.\u201d", first),
+    ]
     with pytest.raises(AttuneError, match="no rating to take back"):
         commands.run(runtime, "/undo", context)
+    with pytest.raises(AttuneError, match="Open the conversation first"):
+        commands.run(runtime, "/undo", CommandContext())
     assert runtime.journal.effective(elsewhere) is not None
+
+
+def test_undo_names_a_long_reply_by_its_beginning(make_runtime: Make) -> None:
+    runtime = make_runtime("One\n\n- two " + "three " * 20)
+    context, reply = talk(runtime)
+    runtime.rate(reply, 1)
+    [cited] = re.findall("\u201c(.*)\u201d$", commands.run(runtime, "/undo", context).text)
+    assert cited == "One - two three three three three three three thr\u2026"
+    assert len(cited) == 50
+
+
+def test_undo_leaves_an_edit_or_a_pick_alone_and_says_how_it_goes(make_runtime: Make) -> None:
+    runtime = make_runtime("First.", "Second.")
+    context, first = talk(runtime)
+    runtime.rate(first, -1)
+    runtime.edit_reply(first, "Better.")
+    with pytest.raises(AttuneError, match=r"your edit of .First\..*; /forget rating forgets it"):
+        commands.run(runtime, "/undo", context)
+    assert runtime.journal.effective(first).value == -1  # type: ignore[union-attr]
+    list(runtime.loop.regenerate(first))
+    second = commands.run(runtime, "/pick", context).argument
+    elsewhere = CommandContext(context.conversation_id, first)
+    with pytest.raises(AttuneError, match=rf"the pick of .Second\..*`attune forget rating {second}`"):
+        commands.run(runtime, "/undo", elsewhere)
+    assert len(runtime.journal.signals()) == 3
+    # what the sentence names takes it back, and then the one of before is the newest
+    commands.run(runtime, "/forget rating yes", context)
+    assert [event.kind for event, _ in runtime.journal.signals()] == ["thumb", "edit"]
+    commands.run(runtime, "/forget rating yes", elsewhere)
+    assert runtime.journal.signals() == []
+
+
+def test_what_undo_names_for_the_pick_of_an_answer_that_used_tools_forgets_it(
+    make_runtime: Make,
+) -> None:
+    runtime = make_runtime("Guess: 85.", call("calculator", expression="12 * 7"), "It is 84.")
+    context, guess = talk(runtime)
+    list(runtime.loop.regenerate(guess))
+    commands.run(runtime, "/pick", context)
+    with pytest.raises(AttuneError, match="the pick of a reply without words") as refused:
+        commands.run(runtime, "/undo", context)
+    [named] = re.findall("`attune forget rating (.*)`", str(refused.value))
+    forget(runtime, "rating", named)
+    assert runtime.journal.signals() == []
 
 
 def test_a_pick_is_written_once_until_it_changes(runtime: Runtime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.events import ReplyDone
-from agent.export import export
+from agent.export import ExportError, amounts, export
 from agent.importing import ImportError_, import_file
 from agent.runtime import Runtime
 from env.datasets import rows
@@ -73,11 +74,12 @@ def state(runtime: Runtime) -> object:
 
 def test_an_import_restores_the_same_answers(lived: Runtime, tmp_path: Path) -> None:
     file = tmp_path / "all.jsonl"
-    export(lived.journal, file)
+    counts = export(lived.journal, file)
     other = scripted_runtime(tmp_path / "other", ScriptedPolicy("x"))
     done = import_file(other.db, file)
     assert done.broken == []
-    assert done.added["document"] == 1
+    assert done.added == counts
+    assert done.added["rating"] == len(lived.journal.feedback())
     assert [one.text for one in other.documents.passages.search("Where does the blue boat lie?")] == [BOAT]
     assert state(other) == state(lived)
     assert other.db.check() == []
@@ -93,9 +95,99 @@ def test_an_import_restores_the_same_answers(lived: Runtime, tmp_path: Path) -> 
 def test_what_is_written_is_counted_and_readable(lived: Runtime, tmp_path: Path) -> None:
     counts = export(lived.journal, tmp_path / "all.md")
     assert (counts["message"], counts["card"], counts["document"]) == (9, 1, 1)
+    assert amounts(counts).startswith("9 messages, 5 ratings, ")
     written = (tmp_path / "all.md").read_text(encoding="utf-8")
     assert written.count("# Memories") == written.count("# Card") == written.count("# Documents") == 1
     assert f"- {tmp_path / 'boat.md'} (text; learned " in written
+
+
+def test_markdown_tells_what_was_thought_of_a_reply(make_runtime: Make, tmp_path: Path) -> None:
+    runtime = make_runtime("First.", "Second.")
+    [first] = [one for one in runtime.loop.turn("Hello.") if isinstance(one, ReplyDone)]
+    [second] = [one for one in runtime.loop.regenerate(first.message.id) if isinstance(one, ReplyDone)]
+    runtime.rate(first.message.id, 1)
+    runtime.rate(first.message.id, -1, why="far too\nlong")
+    runtime.edit_reply(first.message.id, "An older version.")
+    runtime.edit_reply(first.message.id, "The owner's\nversion.")
+    runtime.pick(first.message.id, second.message.id)
+    runtime.pick(second.message.id, first.message.id)
+    counts = export(runtime.journal, tmp_path / "all.md")
+    assert (tmp_path / "all.md").read_text(encoding="utf-8").split("UTC\n\n")[1] == (
+        "## You\n\nHello.\n\n"
+        "## Attune (picked)\n\nSecond.\n\n"
+        "## Attune \N{THUMBS DOWN SIGN} \u201cfar too long\u201d (another branch)\n\nFirst.\n\n"
+        "### Your version\n\nThe owner's\nversion.\n\n"
+    )
+    assert counts == {"message": 3, "rating": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "foreign"),
+    [
+        ("notes.md", "# Notes\n\nBuy tea.\n"),
+        ("notes.md", "# Notes\n\n2026-11-27 09:40 UTC\n\nBuy tea.\n"),
+        ("notes.md", b"\xff\xfe"),
+        ("data.jsonl", '{"role": "user", "content": "Buy tea."}\n'),
+        ("data.jsonl", '{"type": "message", "id": "1", "role": "user"}\n'),
+        ("data.jsonl", '{"type": ["message"]}\n'),
+        pytest.param("data.jsonl", "[" * 5_000, id="data.jsonl-deep"),
+        ("data.jsonl", "[]"),
+    ],
+)
+def test_a_file_that_is_no_export_is_replaced_only_when_asked_for(
+    lived: Runtime, tmp_path: Path, name: str, foreign: str | bytes
+) -> None:
+    path, before = tmp_path / name, foreign if isinstance(foreign, bytes) else foreign.encode()
+    path.write_bytes(before)
+    with pytest.raises(ExportError, match="is no earlier export, so nothing was written"):
+        export(lived.journal, path)
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+    export(lived.journal, path, force=True)
+    assert BOAT.encode() in path.read_bytes() or b"boat.md" in path.read_bytes()
+
+
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(lived: Runtime, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(ExportError, match="is no earlier export"):
+        export(lived.journal, tmp_path / "pipe.jsonl")
+
+
+@pytest.mark.parametrize("name", ["all.md", "all.jsonl"])
+def test_an_earlier_export_is_replaced(make_runtime: Make, tmp_path: Path, name: str) -> None:
+    """Whatever there was in the home: each state begins with a type of thing of its own."""
+    runtime, path, sizes = make_runtime("First."), tmp_path / name, []
+
+    def exported() -> None:
+        export(runtime.journal, path)
+        export(runtime.journal, path)
+        sizes.append(path.stat().st_size)
+
+    exported()
+    (tmp_path / "boat.txt").write_text(f"{BOAT}\n")
+    runtime.documents.learn([tmp_path / "boat.txt"])
+    exported()
+    runtime.card.strike("brief")
+    exported()
+    runtime.facts.remember("My dog is called Fitzo.")
+    exported()
+    empty = runtime.journal.start_conversation("Tea")
+    exported()
+    list(runtime.loop.turn("Hello.", empty.id))
+    exported()
+    assert sizes == sorted(set(sizes))
+
+
+def test_an_export_of_the_first_versions_is_replaced(lived: Runtime, tmp_path: Path) -> None:
+    """They held messages only, and a line named no type."""
+    first = {
+        name: value
+        for name, value in entries(lived, tmp_path)[0].items()
+        if name not in ("type", "conversation")
+    }
+    path = write(tmp_path, [first])
+    export(lived.journal, path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) > 1
 
 
 def test_a_broken_line_is_named_and_loses_nothing_else(lived: Runtime, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ import pytest
 from memory.database import open_home
 from memory.journal import Journal
 from memory.text import as_written
-from tests.policies.tiny_models import make_model
+from policies import child
+from tests.agent.command_line import Attune
+from tests.policies.tiny_models import make_model, shared_adapter
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +97,52 @@ def test_while_waiting_for_a_line(tmp_path: Path) -> None:
     # Whether the random model's reply ended or was cut at its longest length is chance, and told as well.
     told_of_length = errors.startswith("The reply reached its longest length")
     assert told(errors.partition("\n")[2] if told_of_length else errors)
+
+
+# Stands for the child of an update: it presses Ctrl+C, before its last transaction or after it, and again
+# when it is asked to stop.
+PRESSES = """
+import json, os, signal, sys
+from pathlib import Path
+from memory.database import open_home
+from policies.adapters import AdapterRegistry
+folder, when, order = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+report = {"verdict": "promoted", "reasons": ["It is better."], "held_out": {}, "settings": {}}
+meta = {"base": "tiny", "base_sha256": "0" * 64, "algorithm": "kto", "status": "promoted", "signals": 8}
+if when == "after":
+    home = Path(order["home"])
+    AdapterRegistry(open_home(home), home).add(folder, {**meta, "report": report}, speaks="promoted")
+press = lambda *_: os.kill(os.getppid(), signal.SIGINT)
+if when == "twice":
+    signal.signal(signal.SIGTERM, press)
+signal.alarm(60)
+press()
+while True:
+    signal.pause()
+"""
+NOTHING = "attune: The update was stopped; nothing was changed.\n"
+KEPT = "attune: Stopped; what was done until then is kept.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "when", "code", "out", "err"),
+    [
+        (("train",), "before", 130, "", NOTHING),
+        (("train",), "twice", 130, "", NOTHING),
+        (("train",), "after", 0, "v1 (kto, 8 signals): promoted\n- It is better.\n", ""),
+        (("forget", "--retrain"), "before", 130, "", KEPT),
+    ],
+    ids=["train", "twice", "too late", "forget"],
+)
+def test_while_an_update_trains(
+    attune: Attune, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...], when: str, code: int, out: str, err: str,
+) -> None:  # fmt: skip
+    program = [sys.executable, "-c", PRESSES, str(shared_adapter()), when]
+    capsys.readouterr()  # what making an adapter printed
+    monkeypatch.setattr(child, "command", lambda module, *order: [*program, *order])
+    stopped = attune(*command)
+    assert (stopped.code, stopped.out, stopped.err) == (code, out, err)
 
 
 # Ctrl+C at a moment that no timing could hit: each program presses it from inside.
