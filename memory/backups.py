@@ -82,23 +82,36 @@ class Backups:
             return False
         return not made or _changed_at(db.path) > max(made)
 
-    def make(self, db: Database, cancelled: Callable[[], bool] = lambda: False) -> Backup:
+    def make(
+        self, db: Database, cancelled: Callable[[], bool] = lambda: False, seconds: float = 0.0
+    ) -> Backup:
         """Copy, check, name, and rotate. Raises NoBackup, FullHome or another DatabaseError sentence;
         DamagedDatabase when the copy shows that the database itself is damaged.
 
         Readers and writers go on meanwhile: it is copied in small steps, and SQLite starts it over when
-        something is written in between.
+        something is written in between. It waits at most `seconds` for another one of this home.
         """
         with writing(self.home):
             self.folder.mkdir(exist_ok=True, mode=0o700)
         try:
-            with locked(self.folder, alone=True, seconds=0.0):
+            with locked(self.folder, alone=True, seconds=seconds):
                 return self._make(db, cancelled)
         except TimeoutError as busy:
             raise NoBackup("Another process is making a backup of this home; this one is left out.") from busy
         except DamagedDatabase:
             self.suspect_damage()
             raise
+
+    @property
+    def busy(self) -> bool:
+        """Is anybody making a copy, or sweeping, just now?"""
+        try:
+            with locked(self.folder, alone=False, seconds=0.0):
+                return False
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
 
     def _make(self, db: Database, cancelled: Callable[[], bool]) -> Backup:
         self._sweep_hidden()

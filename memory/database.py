@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +124,24 @@ class Database:
         if self._pending(migrations):
             # One transaction, and asked again inside: whoever opens this home at the same moment waits, and
             # then sees all of the tables.
-            with self.transaction() as connection:
+            with self._turn() as connection:
                 self._apply(self._pending(migrations), connection)
+
+    @contextmanager
+    def _turn(self) -> Iterator[sqlite3.Connection]:
+        """A transaction to migrate in. While another process makes its backup inside of its own, this waits,
+        however large the home; from then on as long as for any other writer."""
+        with ExitStack() as stack:
+            backups = Backups(self.path.parent)
+            while True:
+                copying = backups.busy
+                try:
+                    connection = stack.enter_context(self.transaction())
+                    break
+                except BusyHome:
+                    if not copying and not backups.busy:
+                        raise
+            yield connection
 
     def _pending(self, migrations: Sequence[Migration]) -> list[Migration]:
         rooms = {_room(migration.name) for migration in migrations}
@@ -220,16 +236,21 @@ def open_home(home: Path) -> Database:
     FullHome, DamagedDatabase, NewerHome or DatabaseError; see restore.py for who mends what is damaged.
     """
     home = Path(home).expanduser()
-    try:
+    database = home / "attune.db"
+    with writing(home):
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in FOLDERS:
-            (home / name).mkdir(exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise sentence(error, home / "attune.db") from error
     if not os.access(home, os.W_OK | os.X_OK):
         raise ReadOnlyHome(home)
     finish_swap(home)
-    return Database(home / "attune.db", Backups(home).make)
+    held = hold(database)  # somebody may be erasing the home: then its folders are made after that
+    try:
+        with writing(home):
+            for name in FOLDERS:
+                (home / name).mkdir(exist_ok=True, mode=0o700)
+        return Database(database, lambda db: Backups(home).make(db, seconds=BUSY_SECONDS))
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def _room(migration: str) -> str:

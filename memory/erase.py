@@ -2,7 +2,9 @@
 
 What is forgotten is gone from the tables in one transaction, and the adapters that were trained on it are
 marked by the same one (lineage.py). Traces outside of the tables are cleared after it; a process that dies
-before that leaves a note (the table `unfinished`), and the next start clears them (`finish`).
+before that leaves a note (the table `unfinished`), and the next start clears them (`finish`), or whoever
+forgets next. Those keep others out of the index from before that transaction until the note is gone: so a
+note beside an index that nobody holds is one of the dead.
 
 The words of a forgotten memory leave the conversations, the backups and the logs as well (oblivion.py). What
 is not touched: files that the owner brought along (`imports`), and other owners. A marked adapter keeps what
@@ -16,7 +18,8 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from memory.journal import Journal
 from memory.recall import Recall
 from memory.records import FORGOTTEN, Memory
 from memory.text import quoted
+from memory.vector_index import BusyIndex, alone, empty
 
 # Only what Attune writes: a home may be any folder that the person named.
 STATE_FILES = ("attune.db*", "config.toml")
@@ -42,6 +46,7 @@ SIGNS = (
 )  # fmt: skip
 OPEN = "Attune is open in this home; close it, then erase."
 LOCK = "update.lock"
+GLANCE_SECONDS = 0.5  # a search is over by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,10 @@ def forget_memory(recall: Recall, journal: Journal, memory_id: str) -> list[str]
     the memory read "- (forgotten)" from now on. Such a generation loses its `prompt_ids` (they become
     empty), since they spell the old text. The replies that knew it are withheld from training.
     """
-    past = recall.facts.history(memory_id)
-    gone = _forget_memories(recall, journal, [memory_id], past)
-    _clear(recall, journal.db, gone)
-    _clear_files(journal.db, [one for one in past if one.id in set(gone)])
+    with _forgetting(journal.db):
+        past = recall.facts.history(memory_id)
+        gone = _forget_memories(recall, journal, [memory_id], past)
+        _clear(recall, journal.db, gone, [one for one in past if one.id in set(gone)])
     return gone
 
 
@@ -73,38 +78,42 @@ def forget_rating(journal: Journal, reply_id: str) -> int:
     A pick is about both of its replies, so those that the reply lost go as well.
     """
     journal.generation(reply_id)
-    with journal.db.transaction() as connection:
-        erased = connection.execute(
-            "DELETE FROM feedback WHERE :reply IN (reply_id, other_id)", {"reply": reply_id}
-        ).rowcount
-    _scrub(journal.db)
+    with _forgetting(journal.db):
+        with journal.db.transaction() as connection:
+            erased = connection.execute(
+                "DELETE FROM feedback WHERE :reply IN (reply_id, other_id)", {"reply": reply_id}
+            ).rowcount
+        if _scrub(journal.db):
+            _done(journal.db, "log")
     return erased
 
 
 def forget_conversation(journal: Journal, conversation_id: str) -> Gone:
     """Delete a conversation with its replies and their ratings. Raises NotFound."""
-    with journal.db.transaction() as connection:
-        replies = len(journal.replies_of(conversation_id))
-        ratings, learned = (
-            int(connection.execute(f"SELECT COUNT(*) FROM {what}", (conversation_id,)).fetchone()[0])
-            for what in (
-                "feedback JOIN message ON message.id = reply_id WHERE conversation_id = ?",
-                "memory JOIN message ON message.id = source_message_id"
-                " WHERE valid_to IS NULL AND conversation_id = ?",
+    with _forgetting(journal.db):
+        with journal.db.transaction() as connection:
+            replies = len(journal.replies_of(conversation_id))
+            ratings, learned = (
+                int(connection.execute(f"SELECT COUNT(*) FROM {what}", (conversation_id,)).fetchone()[0])
+                for what in (
+                    "feedback JOIN message ON message.id = reply_id WHERE conversation_id = ?",
+                    "memory JOIN message ON message.id = source_message_id"
+                    " WHERE valid_to IS NULL AND conversation_id = ?",
+                )
             )
-        )
-        journal.delete_conversation(conversation_id)
-    _scrub(journal.db)
+            journal.delete_conversation(conversation_id)
+        if _scrub(journal.db):
+            _done(journal.db, "log")
     return Gone(replies, ratings, learned)
 
 
 def all_memories(recall: Recall, journal: Journal) -> int:
     """Forget every memory; how many held before."""
-    held = recall.facts.count()
-    past = recall.facts.all(include_past=True)
-    newest = [one.id for one in past if one.superseded_by is None]
-    _clear(recall, journal.db, _forget_memories(recall, journal, newest, past))
-    _clear_files(journal.db, past)
+    with _forgetting(journal.db):
+        held = recall.facts.count()
+        past = recall.facts.all(include_past=True)
+        newest = [one.id for one in past if one.superseded_by is None]
+        _clear(recall, journal.db, _forget_memories(recall, journal, newest, past), past)
     return held
 
 
@@ -116,18 +125,17 @@ def unfinished(db: Database) -> list[str]:
 def finish(db: Database, home: Path) -> list[str]:
     """Clear what a process that died in the midst of forgetting left behind; what there was.
 
-    The index is emptied whole: the next search fills it again from the database. Raises DatabaseError.
+    The index is emptied whole: the next search fills it again from the database. So are the logs, since
+    nobody knows any more which words to take out of them. What cannot be cleared is left to the next start,
+    and what a living process is about to clear, to that one. Raises DatabaseError.
     """
-    left = unfinished(db)
-    if "index" in left:
-        with writing(home):
-            shutil.rmtree(home / "index", ignore_errors=True)
-            (home / "index").mkdir(exist_ok=True, mode=0o700)
-            if not any((home / "index").iterdir()):  # else the next start tries again
-                _done(db, "index")
-    if left:
-        _scrub(db)
-    return left
+    if not unfinished(db):
+        return []
+    try:
+        with alone(home / "index", GLANCE_SECONDS):
+            return _finish(db, home)
+    except BusyIndex:
+        return []
 
 
 def clear_workshop(home: Path) -> None:
@@ -160,39 +168,44 @@ def everything(home: Path) -> list[Path]:
     home = Path(home).expanduser()
     if not any(True for sign in SIGNS for _ in home.glob(sign)):
         raise NotFound(f"{quoted(str(home))} is not a home of Attune; nothing was deleted.")
-    _alone(home)
-    deleted: list[Path] = []
     try:
-        with (home / LOCK).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise AttuneError(
-                    "An update is running in this home; cancel it or wait for it, then erase."
-                ) from error
-            for name in STATE_FOLDERS:
-                if (home / name).is_dir():
-                    folder(home / name)
-                    deleted.append(home / name)
-            for path in sorted(one for name in STATE_FILES for one in home.glob(name) if one.is_file()):
-                oblivion.shred(path)
-                deleted.append(path)
-            (home / LOCK).unlink()
+        # to the end: who opens the home meanwhile would write to files that go
+        with locked(home, alone=True, seconds=GLANCE_SECONDS):
+            _alone(home)
+            return _everything(home)
+    except TimeoutError as error:
+        raise AttuneError(OPEN) from error
     except OSError as error:
         raise DatabaseError(
             f"{error.filename or home} could not be deleted ({error.strerror}); see its permissions."
         ) from error
+
+
+def _everything(home: Path) -> list[Path]:
+    deleted: list[Path] = []
+    with (home / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AttuneError(
+                "An update is running in this home; cancel it or wait for it, then erase."
+            ) from error
+        for name in STATE_FOLDERS:
+            if (home / name).is_dir():
+                folder(home / name)
+                deleted.append(home / name)
+        for path in sorted(one for name in STATE_FILES for one in home.glob(name) if one.is_file()):
+            oblivion.shred(path)
+            deleted.append(path)
+        (home / LOCK).unlink()
     return deleted
 
 
 def _alone(home: Path) -> None:
-    """Raises AttuneError while another process has the database open: it would go on writing."""
-    if not (home / "attune.db").is_file():  # and asking SQLite would make it
-        try:
-            with locked(home, alone=True, seconds=0.5):
-                return
-        except TimeoutError as error:
-            raise AttuneError(OPEN) from error
+    """Raises AttuneError while a process that holds no lock on the home has the database open: it would go on
+    writing."""
+    if not (home / "attune.db").is_file():  # asking SQLite would make it
+        return
     try:
         connection = sqlite3.connect(home / "attune.db", timeout=0.5, isolation_level=None)
         try:
@@ -239,27 +252,68 @@ def _forget_memories(
     return gone
 
 
-def _clear(recall: Recall, db: Database, gone: Sequence[str]) -> None:
-    """The traces outside of the tables, after the transaction that forgot."""
-    if gone:
-        # A turn's vector knows the turn before it, so the one after goes too; `sync` makes it anew.
-        recall.index.forget([*gone, *recall.stale()])
-    _done(db, "index")
-    _scrub(db)
+@contextmanager
+def _forgetting(db: Database) -> Iterator[None]:
+    home = db.path.parent
+    with alone(home / "index"):
+        _finish(db, home)  # else the note of someone who died would go with that of this one
+        yield
+
+
+def _finish(db: Database, home: Path) -> list[str]:
+    left = unfinished(db)
+    if "index" in left and _emptied(home / "index"):
+        _done(db, "index")
+    if "log" in left and _without_logs(home) and _scrub(db):
+        _done(db, "log")
+    return left
+
+
+def _clear(recall: Recall, db: Database, gone: Sequence[str], memories: Sequence[Memory]) -> None:
+    """The traces outside of the tables, after the transaction that forgot; in the files also when the index
+    fails, since only this process knows the words."""
+    try:
+        if gone:
+            # A turn's vector knows the turn before it, so the one after goes too; `sync` makes it anew.
+            recall.index.forget([*gone, *recall.stale()])
+        _done(db, "index")
+    finally:
+        _clear_files(db, memories)
 
 
 def _clear_files(db: Database, memories: Sequence[Memory]) -> None:
     home = db.path.parent
     oblivion.vacuum(db)
-    _scrub(db)
+    scrubbed = _scrub(db)
     with writing(home):
         oblivion.blot_files(home, memories)
-
-
-def _scrub(db: Database) -> None:
-    clear_workshop(db.path.parent)
-    if db.scrub() and unfinished(db):
+    if scrubbed:
         _done(db, "log")
+
+
+def _scrub(db: Database) -> bool:
+    """Whether the write-ahead log is empty, see Database.scrub."""
+    clear_workshop(db.path.parent)
+    return db.scrub()
+
+
+def _emptied(index: Path) -> bool:
+    try:
+        return empty(index)
+    except OSError:
+        return False
+
+
+def _without_logs(home: Path) -> bool:
+    """Empty the logs, which stay in place for whoever writes to them; False where that fails."""
+    try:
+        for path in (home / "logs").rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                with suppress(FileNotFoundError):  # logs are renamed when they are full
+                    oblivion.shred(path, b"")
+    except OSError:
+        return False
+    return True
 
 
 def _done(db: Database, what: str) -> None:

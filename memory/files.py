@@ -13,8 +13,9 @@ from pathlib import Path
 
 POLL_SECONDS = 0.02
 GONE = ".gone-"
-# what a file system says that has no such locks; the home is used without them then
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+# what a file system says that has no such locks (NFS says EBADF: it would have to write to the folder); the
+# home is used without them then
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF}
 
 
 def sync(path: Path) -> None:
@@ -101,6 +102,29 @@ def lock_folder(folder: Path, *, alone: bool, seconds: float) -> int | None:
                     raise TimeoutError(f"{folder} is locked") from error
                 raise
         time.sleep(POLL_SECONDS)
+
+
+def lock_made(folder: Path, *, seconds: float) -> int | None:
+    """Make a folder where it is missing and lock it alone, as `lock_folder`; None as well where it cannot be
+    made or opened. Raises TimeoutError."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = lock_folder(folder, alone=True, seconds=seconds)
+        except TimeoutError:
+            raise
+        except OSError:
+            return None
+        if handle is None or _lies_at(folder, handle):
+            return handle
+        os.close(handle)  # it was deleted meanwhile, and others may lock the one that took its place
+
+
+def _lies_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 @contextmanager

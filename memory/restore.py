@@ -18,12 +18,12 @@ from memory.backups import WORK, Backup, Backups, stamp
 from memory.copying import erasures_in, faults_of, in_steps
 from memory.damaged_file import copy_readable, lend_schema, open_damaged
 from memory.database import Database, hold, open_home
-from memory.errors import NothingToRestore
+from memory.errors import BusyHome, NothingToRestore
 from memory.files import delete_folder, link, sync
 from memory.salvage import WORDS, Salvaged, copy_schema, merge
 from memory.sentences import translated, writing
 from memory.soundness import looks_wrong
-from memory.swap import alone, finish_swap, swap
+from memory.swap import alone, finish_swap, ready, swap
 
 SIDES = ("", "-wal")
 
@@ -31,14 +31,19 @@ SIDES = ("", "-wal")
 def open_safely(home: Path, seconds: float = 0.3) -> tuple[Database, list[str]]:
     """`open_home`, after a look at the database for at most about `seconds`: restored if it is damaged.
 
-    Also what the person must be told, a sentence each. Raises as open_home does, NothingToRestore, or
-    BusyHome when another process has the damaged database open.
+    Also what the person must be told, a sentence each; who started at the same moment and had it restored
+    tells it. Raises as open_home does, NothingToRestore, or BusyHome when another process has the damaged
+    database open.
     """
     home, said = Path(home).expanduser(), []
     if home.is_dir():
-        finish_swap(home)
-        if _wrong(home, seconds):
-            said.append(restore(home))
+        try:
+            finish_swap(home)
+            if _wrong(home, seconds):
+                said += restore(home)
+        except BusyHome:
+            if ready(home) or _wrong(home, seconds):
+                raise  # else whoever has it open has restored it
     db = open_home(home)
     try:
         Backups(home).sweep(db.erasures())  # a process may have died between a forgetting and this
@@ -48,13 +53,16 @@ def open_safely(home: Path, seconds: float = 0.3) -> tuple[Database, list[str]]:
     return db, said
 
 
-def restore(home: Path) -> str:
-    """Set the database aside and put a sound one in its place; what is missing, as one sentence.
+def restore(home: Path) -> list[str]:
+    """Set the database aside and put a sound one in its place; what is missing, as one sentence. Nothing is
+    done or said when a look at all of it finds that somebody else did it meanwhile.
 
     Raises NothingToRestore, BusyHome, FullHome or another DatabaseError; the home is then as it was.
     """
     database, backups = home / "attune.db", Backups(home)
     with alone(home):
+        if not _damaged(home, None):
+            return []
         with writing(home):
             backups.folder.mkdir(exist_ok=True, mode=0o700)
             work = backups.folder / f"{WORK}{stamp(time.time())}"
@@ -74,25 +82,30 @@ def restore(home: Path) -> str:
             delete_folder(work)
         swap(home)
         backups.clear_suspicion()
-    return _sentence(backups.folder / f"damaged-{label}", backup, found)
+    return [_sentence(backups.folder / f"damaged-{label}", backup, found)]
 
 
 def _wrong(home: Path, seconds: float) -> bool:
-    """Is the database damaged, or gone though there are backups of it?"""
-    database, backups = home / "attune.db", Backups(home)
-    if not database.exists() or not database.stat().st_size:
-        return bool(backups.all())
-    held = hold(database)
+    """`_damaged`, once nobody restores or erases it."""
+    held = hold(home / "attune.db")
     try:
-        if not backups.suspect:
-            return looks_wrong(database, seconds)
-        if wrong := looks_wrong(database, None):
-            return wrong
-        backups.clear_suspicion()
-        return False
+        return _damaged(home, seconds)
     finally:
         if held is not None:
             os.close(held)
+
+
+def _damaged(home: Path, seconds: float | None) -> bool:
+    """Is the database damaged, or gone though there are backups of it? The home must be held."""
+    database, backups = home / "attune.db", Backups(home)
+    if not database.exists() or not database.stat().st_size:
+        return bool(backups.all())
+    if not backups.suspect:
+        return looks_wrong(database, seconds)
+    if wrong := looks_wrong(database, None):
+        return wrong
+    backups.clear_suspicion()
+    return False
 
 
 def _put_together(database: Path, backups: Backups, work: Path) -> tuple[Backup | None, Salvaged]:

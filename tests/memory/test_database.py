@@ -1,4 +1,5 @@
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from memory.database import Database, open_home
+from memory.database import FOLDERS, Database, hold, open_home
 from memory.errors import (
     AttuneError,
     BusyHome,
@@ -33,6 +34,25 @@ def test_a_home_is_made_with_its_folders_for_its_owner_only(home: Path) -> None:
     open_home(home).close()
     assert {"attune.db", "index", "adapters", "backups", "logs"} <= {path.name for path in home.iterdir()}
     assert home.stat().st_mode & 0o077 == 0
+
+
+def test_a_home_that_was_erased_while_one_waited_for_it_is_made_whole(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_home(home).close()
+    waited: list[Path] = []
+
+    def wait(path: Path) -> int | None:
+        if not waited:
+            waited.append(path)
+            for name in FOLDERS:
+                shutil.rmtree(home / name)
+        return hold(path)
+
+    monkeypatch.setattr("memory.database.hold", wait)
+    open_home(home).close()
+    assert waited
+    assert set(FOLDERS) <= {path.name for path in home.iterdir()}
 
 
 def test_connections_are_durable_and_one_per_thread(db: Database) -> None:

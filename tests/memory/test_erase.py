@@ -1,22 +1,35 @@
 import fcntl
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from memory import erase
+from memory import erase, oblivion
 from memory.backups import Backups
 from memory.database import Database, open_home
-from memory.errors import AttuneError, NotFound
+from memory.errors import AttuneError, BusyHome, NotFound
 from memory.facts import Facts
+from memory.files import lock_folder
 from memory.journal import Journal
 from memory.recall import Recall
 from memory.records import Recalled
 from memory.restore import open_safely
-from memory.vector_index import VectorIndex
+from memory.vector_index import IndexError_, VectorIndex
 from tests.memory.forgettable import told
 from tests.support import HashEmbedder, generation
+
+ROOT = Path(__file__).parents[2]
+START = """
+import sys
+from pathlib import Path
+from memory import erase
+from memory.restore import open_safely
+db, _ = open_safely(Path(sys.argv[1]))
+print(erase.finish(db, Path(sys.argv[1])))
+"""
 
 
 @pytest.fixture
@@ -85,6 +98,87 @@ def test_an_erased_rating_leaves_no_event(journal: Journal) -> None:
         erase.forget_rating(journal, "x")
 
 
+def test_a_start_leaves_the_forgetting_of_a_living_process_to_it(
+    recall: Recall, journal: Journal, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dog, tea = recall.remember("My dog is called Fitzo."), recall.remember("I like tea.")
+    (home / "logs" / "attune.log").write_text("one\nMy dog is called Fitzo.\nthree")
+    cleared: list[str] = []
+
+    def started() -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", START, str(home)], cwd=ROOT, capture_output=True, text=True
+        )
+        cleared.append(done.stdout or done.stderr)
+
+    forget, blot_files = VectorIndex.forget, oblivion.blot_files
+    monkeypatch.setattr(VectorIndex, "forget", lambda *given: (started(), forget(*given)))
+    monkeypatch.setattr(oblivion, "blot_files", lambda *given: (started(), blot_files(*given)))
+    erase.forget_memory(recall, journal, dog.id)
+    assert cleared == ["[]\n", "[]\n"]
+    assert erase.unfinished(journal.db) == []
+    assert recall.index.ids() == {tea.id}
+    assert (home / "logs" / "attune.log").read_text() == "one\n(forgotten).\nthree"
+
+
+@pytest.mark.parametrize("what", ["rating", "conversation"])
+def test_who_forgets_a_rating_or_a_conversation_is_known_to_live(
+    journal: Journal, home: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    said = told(journal, "x", "y")
+    journal.rate(said.id, 1)
+    met: list[Path] = []
+
+    def meanwhile(home: Path) -> None:
+        with pytest.raises(TimeoutError):
+            lock_folder(home / "index", alone=False, seconds=0.0)
+        met.append(home)
+
+    monkeypatch.setattr(erase, "clear_workshop", meanwhile)
+    if what == "rating":
+        erase.forget_rating(journal, said.id)
+    else:
+        erase.forget_conversation(journal, said.conversation_id)
+    assert met == [home]
+    assert erase.unfinished(journal.db) == []
+
+
+def test_an_index_that_fails_leaves_no_words_in_the_files(
+    recall: Recall, journal: Journal, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dog, tea = recall.remember("My dog is called Fitzo."), recall.remember("I like tea.")
+    (home / "logs" / "attune.log").write_text("one\nMy dog is called Fitzo.\nthree")
+
+    def fail(*_: object) -> None:
+        raise IndexError_("no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(VectorIndex, "forget", fail)
+        with pytest.raises(IndexError_):
+            erase.forget_memory(recall, journal, dog.id)
+    assert (home / "logs" / "attune.log").read_text() == "one\n(forgotten).\nthree"
+    assert erase.unfinished(journal.db) == ["index"]
+    assert erase.finish(journal.db, home) == ["index"]
+    assert recall.index.ids() == set()
+    assert recall.search("tea") != []
+    assert recall.index.ids() == {tea.id}
+
+
+def test_what_a_process_that_died_left_is_cleared_by_whoever_forgets_next(
+    recall: Recall, journal: Journal, home: Path
+) -> None:
+    dog, tea, cat = (recall.remember(f"My {one} is called Fitzo.") for one in ("dog", "tea", "cat"))
+    log = home / "logs" / "attune.log"
+    log.write_text("one\nMy dog is called Fitzo.\nthree")
+    recall.facts.forget(dog.id)  # the transaction alone, as of one that was killed after it
+    erase.forget_memory(recall, journal, tea.id)
+    assert log.read_text() == ""
+    assert erase.unfinished(journal.db) == []
+    assert recall.index.ids() == set()
+    recall.sync()
+    assert recall.index.ids() == {cat.id}
+
+
 def killed_update(home: Path) -> Path:
     """The file that an update which was killed after its training left."""
     adapter = home / "training" / "trained" / "adapter_model.safetensors"
@@ -127,6 +221,28 @@ def test_everything_goes_but_what_is_not_ours(db: Database, home: Path) -> None:
     deleted = erase.everything(home)
     assert home / "attune.db" in deleted
     assert [path.name for path in home.iterdir()] == ["my-own-notes.txt"]
+    again = open_home(home)
+    assert Journal(again).conversations() == []
+    again.close()
+
+
+def test_nobody_opens_a_home_until_it_is_erased(
+    db: Database, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal(db).start_conversation("x")
+    db.close()
+    monkeypatch.setattr("memory.database.BUSY_SECONDS", 0.05)
+    folder, met = erase.folder, []
+
+    def meanwhile(path: Path) -> None:
+        with pytest.raises(BusyHome):
+            open_home(home)
+        met.append(path.name)
+        folder(path)
+
+    monkeypatch.setattr(erase, "folder", meanwhile)
+    erase.everything(home)
+    assert met == ["index", "adapters", "backups", "logs"]
     again = open_home(home)
     assert Journal(again).conversations() == []
     again.close()

@@ -230,13 +230,16 @@ die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if moment == "before the commit":
     import memory.withheld
     memory.withheld.withhold = die
+elif moment == "before the logs":
+    import memory.oblivion
+    memory.oblivion.blot_files = die
 else:
     VectorIndex.forget = die
 erase.forget_memory(Recall(Facts(db), VectorIndex(home / "index", HashEmbedder())), Journal(db), what)
 """
 
 
-@pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
+@pytest.mark.parametrize("moment", ["before the commit", "after the commit", "before the logs"])
 def test_forgetting_that_was_killed_is_undone_or_finished(home: Path, moment: str) -> None:
     with closing(open_home(home)) as db:
         journal = Journal(db)
@@ -245,6 +248,8 @@ def test_forgetting_that_was_killed_is_undone_or_finished(home: Path, moment: st
         reply = told(journal, "Who?", "Him.", [dog])
         lineage.record(db, "v1", [journal.rate(reply.id, 1).id])
         recall.index.close()
+    log = home / "logs" / "attune.log"
+    log.write_text(f"a turn failed: {DOG}")
     child = subprocess.run(
         [sys.executable, "-c", KILLED, str(home), moment, dog.id],
         env={**os.environ, "PYTHONPATH": os.getcwd()},
@@ -261,8 +266,9 @@ def test_forgetting_that_was_killed_is_undone_or_finished(home: Path, moment: st
             return
         assert Facts(db).all() == []
         assert lineage.forgotten(db) == {"v1": {"memory": 1, "reply": 1}}
-        assert erase.finish(db, home) == ["index", "log"]
+        assert erase.finish(db, home) == (["log"] if moment == "before the logs" else ["index", "log"])
         assert erase.unfinished(db) == []
+        assert log.read_text() == ""
         index = VectorIndex(home / "index", HashEmbedder())
         assert index.ids() == set()
         index.close()

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,7 +15,9 @@ import pytest
 
 from memory.backups import Backups
 from memory.database import Database, open_home
+from memory.errors import BusyHome
 from memory.facts import Facts
+from memory.files import locked
 from memory.journal import Journal
 from memory.schema import MIGRATIONS
 from tests.support import generation
@@ -23,10 +26,13 @@ ROOT = Path(__file__).parents[2]
 WRITER = """
 import sys
 from pathlib import Path
+import memory.database
 from memory.database import open_home
 from memory.facts import Facts
 from memory.journal import Journal
 from tests.support import generation
+# SQLite lets waiting processes in without an order, and a disk may be slow
+memory.database.BUSY_SECONDS = 120.0
 journal = Journal(open_home(Path(sys.argv[1])))
 facts = Facts(journal.db)
 talk = journal.start_conversation(sys.argv[2])
@@ -141,6 +147,63 @@ def test_several_who_start_at_once_all_get_a_home_of_before(
         db = open_home(home)
         assert [talk.title for talk in Journal(db).conversations()] == ["kept"]
         db.close()
+
+
+@pytest.fixture
+def old(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of an older version, for which nobody waits longer than a moment."""
+    with monkeypatch.context() as patch:
+        patch.setattr("memory.database.MIGRATIONS", MIGRATIONS[:3])
+        db = open_home(home)
+        Journal(db).start_conversation("kept")
+        db.close()
+    monkeypatch.setattr("memory.database.BUSY_SECONDS", 0.1)
+    return home
+
+
+def opened_by_a_thread(home: Path, said: list[object]) -> threading.Thread:
+    def work() -> None:
+        try:
+            open_home(home).close()
+            said.append("opened")
+        except BaseException as error:
+            said.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_who_migrates_waits_for_the_backup_of_another(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memory.database.BUSY_SECONDS", 60.0)
+    said: list[object] = []
+    with locked(old / "backups", alone=True, seconds=0.0):
+        thread = opened_by_a_thread(old, said)
+        thread.join(0.3)
+        assert said == []
+    thread.join()
+    assert said == ["opened"]
+    assert len(Backups(old).all()) == 1
+
+
+def test_who_waits_for_a_migration_waits_for_its_backup_too(old: Path) -> None:
+    said: list[object] = []
+    with contextlib.closing(sqlite3.connect(old / "attune.db", isolation_level=None)) as migrating:
+        with locked(old / "backups", alone=True, seconds=0.0):
+            migrating.execute("BEGIN IMMEDIATE")
+            thread = opened_by_a_thread(old, said)
+            thread.join(1.0)  # ten times as long as anybody waits for a writer
+            assert said == []
+            migrating.execute("ROLLBACK")
+        thread.join()
+    assert said == ["opened"]
+
+
+def test_who_waits_for_a_writer_does_not_wait_for_ever(old: Path) -> None:
+    with contextlib.closing(sqlite3.connect(old / "attune.db", isolation_level=None)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BusyHome):
+            open_home(old)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -6,7 +6,8 @@ import re
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from memory.facts import Facts
 from memory.full_text import FullText
 from memory.journal import Journal
 from memory.restore import open_safely
+from memory.swap import alone
 from tests.memory.damaging import fill, kept, pages_of, ruin
 
 ROOT = Path(__file__).parents[2]
@@ -264,6 +266,36 @@ def test_nobody_pulls_the_database_from_under_another(home: Path, monkeypatch: p
         open_safely(home)
     held.close()
     assert restored(home) != ""
+
+
+@pytest.mark.parametrize("open_still", [False, True])
+def test_of_two_starts_in_a_damaged_home_one_restores_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, open_still: bool
+) -> None:
+    monkeypatch.setattr("memory.swap.PATIENCE_SECONDS", 0.05)
+    early = fill(home, "early", 20)
+    back_up(home)
+    ruin(home / "attune.db", pages_of(home, "message")[:2])
+    others = []
+
+    @contextmanager
+    def overtaken(home: Path) -> Iterator[None]:
+        monkeypatch.setattr("memory.restore.alone", alone)
+        others.append(open_safely(home))
+        if not open_still:
+            others[0][0].close()
+        with alone(home):
+            yield
+
+    monkeypatch.setattr("memory.restore.alone", overtaken)
+    db, said = open_safely(home)
+    assert said == []
+    [(other, [sentence])] = others
+    assert "The database was damaged" in sentence
+    assert len(Backups(home).set_aside()) == 1
+    db.close()
+    other.close()
+    assert kept(home) == early
 
 
 @pytest.mark.parametrize("died", ["after it was written", "after the log was deleted"])

@@ -1,5 +1,6 @@
 """Several collections in one folder: owners, kinds, forgetting, and what `state` tells."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.vector_index import VectorIndex, collection_name
+from memory import vector_index
+from memory.files import lock_folder, locked
+from memory.vector_index import BusyIndex, VectorIndex, alone, collection_name
 from tests.support import HashEmbedder
 
 ROOT = Path(__file__).parents[2]
@@ -170,21 +173,141 @@ def test_a_process_that_died_while_forgetting_leaves_no_slow_index(
     assert index.collection().configuration["hnsw"] == usual
 
 
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str, said: str) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError(said)
+
+    monkeypatch.setattr(vector_index, name, fail)
+
+
 def test_an_index_that_cannot_be_cleaned_starts_anew(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = make()
     index.add(["secret", "kept"], ["quartz safe", "green tea"])
-
-    def refuse(folder: Path) -> None:
-        raise sqlite3.OperationalError("database is locked")
-
-    monkeypatch.setattr("memory.vector_index.compact", refuse)
+    refuse(monkeypatch, "compact", "disk I/O error")
     before = index.state()
     index.forget(["secret"])
     assert index.state() != before
     assert index.ids() == set()
     assert not lies_in(tmp_path / "index", "quartz safe")
+
+
+def test_an_index_that_somebody_uses_is_not_deleted_for_it(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = make()
+    index.add(["secret", "old", "kept"], ["quartz safe", "black coffee", "green tea"])
+    with monkeypatch.context() as patch:
+        refuse(patch, "drop", "database is locked")
+        with pytest.raises(BusyIndex, match="wait a moment"):
+            index.remove(["old"])
+    assert index.ids() == {"secret", "old", "kept"}
+    with monkeypatch.context() as patch:
+        refuse(patch, "compact", "database is locked")
+        with pytest.raises(BusyIndex):
+            index.forget(["secret"])
+    assert index.ids() == {"old", "kept"}
+
+
+def test_while_another_process_is_in_the_folder_one_waits(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_index, "PATIENCE_SECONDS", 0.05)
+    index = make()
+    index.add(["a"], ["tea"])
+    with locked(tmp_path / "index", alone=True, seconds=0.0):  # as another process does
+        for ask in (index.ids, index.state, lambda: index.add(["b"], ["milk"]), lambda: index.forget(["a"])):
+            with pytest.raises(BusyIndex, match="wait a moment"):
+                ask()
+    assert index.ids() == {"a"}
+
+
+def test_nobody_is_let_in_until_a_vector_is_forgotten(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[str] = []
+
+    def watched(name: str) -> None:
+        step = getattr(vector_index, name)
+
+        def watch(what: object) -> None:
+            with pytest.raises(TimeoutError):
+                lock_folder(tmp_path / "index", alone=False, seconds=0.0)
+            met.append(name)
+            step(what)
+
+        monkeypatch.setattr(vector_index, name, watch)
+
+    for name in ("hasten", "write_out", "compact"):
+        watched(name)
+    index = make()
+    index.add(["secret", "kept"], ["quartz safe", "green tea"])
+    index.forget(["secret"])
+    assert met == ["hasten", "write_out", "compact"]
+    assert index.ids() == {"kept"}
+
+
+def test_a_folder_that_is_deleted_while_one_waits_for_it_is_not_what_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "index"
+    folder.mkdir()
+    other = lock_folder(folder, alone=True, seconds=0.0)
+    assert other is not None
+
+    def meanwhile(_: float) -> None:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        os.close(other)
+
+    monkeypatch.setattr("memory.files.time.sleep", meanwhile)
+    with alone(folder), pytest.raises(TimeoutError):
+        lock_folder(folder, alone=False, seconds=0.0)
+
+
+FILLER = """
+import sys
+from pathlib import Path
+import chromadb
+from memory.vector_index import VectorIndex
+from tests.support import HashEmbedder
+print("ready", flush=True)
+for line in sys.stdin:
+    index = VectorIndex(Path(line.strip()), HashEmbedder())
+    mine = [f"{sys.argv[1]}-{number}" for number in range(3)]
+    index.add(mine, mine)
+    index.forget(mine[2:])
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_write_to_one_new_folder_at_once_lose_nothing(tmp_path: Path) -> None:
+    fillers = [
+        subprocess.Popen(
+            [sys.executable, "-c", FILLER, str(number)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    folders = [tmp_path / str(number) for number in range(4)]
+    said = [one.stdout.readline() for one in fillers if one.stdout]
+    for folder in folders:
+        for one in fillers:
+            assert one.stdin is not None
+            one.stdin.write(f"{folder}\n")
+            one.stdin.flush()
+        said += [one.stdout.readline() for one in fillers if one.stdout]
+    assert [one.communicate()[0] for one in fillers] == ["", "", ""]
+    assert said == ["ready\n"] * 3 + ["done\n"] * 12
+    for folder in folders:
+        index = VectorIndex(folder, HashEmbedder())
+        assert index.ids() == {f"{one}-{number}" for one in range(3) for number in range(2)}
+        index.close()
 
 
 def test_the_state_changes_when_anybody_changes_the_collection(make: Make, tmp_path: Path) -> None:
