@@ -65,7 +65,7 @@ def forget_memory(recall: Recall, journal: Journal, memory_id: str) -> list[str]
     the memory read "- (forgotten)" from now on. Such a generation loses its `prompt_ids` (they become
     empty), since they spell the old text. The replies that knew it are withheld from training.
     """
-    with _forgetting(journal.db):
+    with forgetting(journal.db):
         past = recall.facts.history(memory_id)
         gone = _forget_memories(recall, journal, [memory_id], past)
         _clear(recall, journal.db, gone, [one for one in past if one.id in set(gone)])
@@ -78,7 +78,7 @@ def forget_rating(journal: Journal, reply_id: str) -> int:
     A pick is about both of its replies, so those that the reply lost go as well.
     """
     journal.generation(reply_id)
-    with _forgetting(journal.db):
+    with forgetting(journal.db):
         with journal.db.transaction() as connection:
             erased = connection.execute(
                 "DELETE FROM feedback WHERE :reply IN (reply_id, other_id)", {"reply": reply_id}
@@ -90,7 +90,7 @@ def forget_rating(journal: Journal, reply_id: str) -> int:
 
 def forget_conversation(journal: Journal, conversation_id: str) -> Gone:
     """Delete a conversation with its replies and their ratings. Raises NotFound."""
-    with _forgetting(journal.db):
+    with forgetting(journal.db):
         with journal.db.transaction() as connection:
             replies = len(journal.replies_of(conversation_id))
             ratings, learned = (
@@ -109,7 +109,7 @@ def forget_conversation(journal: Journal, conversation_id: str) -> Gone:
 
 def all_memories(recall: Recall, journal: Journal) -> int:
     """Forget every memory; how many held before."""
-    with _forgetting(journal.db):
+    with forgetting(journal.db):
         held = recall.facts.count()
         past = recall.facts.all(include_past=True)
         newest = [one.id for one in past if one.superseded_by is None]
@@ -253,7 +253,8 @@ def _forget_memories(
 
 
 @contextmanager
-def _forgetting(db: Database) -> Iterator[None]:
+def forgetting(db: Database) -> Iterator[None]:
+    """Others are kept out of the index until what is forgotten inside is cleared everywhere."""
     home = db.path.parent
     with alone(home / "index"):
         _finish(db, home)  # else the note of someone who died would go with that of this one

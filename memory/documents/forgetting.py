@@ -16,7 +16,7 @@ from memory import withheld
 from memory.documents.records import Document
 from memory.documents.search import PassageSearch
 from memory.documents.store import DocumentStore
-from memory.erase import clear_workshop
+from memory.erase import clear_workshop, forgetting
 from memory.records import FORGOTTEN, Memory
 
 SHOWN = """
@@ -28,6 +28,11 @@ SHOWN = """
 
 def forget_documents(store: DocumentStore, search: PassageSearch, documents: Sequence[Document]) -> None:
     """Delete them everywhere. The files themselves are not touched."""
+    with forgetting(store.db):
+        _forget(store, search, documents)
+
+
+def _forget(store: DocumentStore, search: PassageSearch, documents: Sequence[Document]) -> None:
     db, ids = store.db, [one.id for one in documents]
     with db.transaction() as connection:
         passages = store.passage_ids(ids)
