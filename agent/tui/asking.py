@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from agent.tui.branches import fork, leaf
+from agent.tui.branches import leaf
+from agent.tui.edge import known
 from agent.tui.plain import editable
 from agent.tui.screens.dialogs import TextDialog
+from agent.tui.siblings import fork
 from agent.tui.speaking import SPOKEN
+from agent.tui.verdict import version
 from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.turn import Asked, UserTurn
 
@@ -27,6 +30,9 @@ class Asking:
 
     async def answer(self, asked: Asked) -> None:
         """Carry out `asked`; what takes a while runs beside the screen."""
+        await known(self._answer(asked), "message" if isinstance(asked.view, UserTurn) else "reply")
+
+    async def _answer(self, asked: Asked) -> None:
         chat, view, what = self.chat, asked.view, asked.what
         if what == "move":
             if not chat.transcript.move(view, asked.amount) and asked.amount > 0:
@@ -66,7 +72,7 @@ class Asking:
         """Run `act` in a worker; what goes wrong is one sentence on the screen."""
 
         async def run() -> None:
-            await self.chat.caught(act())
+            await self.chat.caught(known(act()))
             self.chat.app.look_again()  # type: ignore[attr-defined]
 
         worker: Any = run
@@ -78,10 +84,16 @@ class Asking:
             await self.chat.rating.rate(view, -1, why)
 
     async def _edit_reply(self, view: ReplyView) -> None:
-        title = "The reply as you would have liked it"
-        text = await self.chat.app.push_screen_wait(TextDialog(title, view.written))
-        if text:
-            await self.chat.rating.edit(view, text)
+        chat, title = self.chat, "The reply as you would have liked it"
+        assert view.reply_id is not None
+        # not what the view shows: it may have been edited in another place since
+        mine = await asyncio.to_thread(version, chat.runtime.journal, view.reply_id)
+        was = editable(view.written if mine is None else mine)
+        text = await chat.app.push_screen_wait(TextDialog(title, was))
+        if text and mine is not None and text == was.strip():
+            chat.say("That is your version already; nothing was saved.")
+        elif text:
+            await chat.rating.edit(view, text)
 
     def _busy(self) -> bool:
         chat = self.chat
@@ -95,7 +107,10 @@ class Asking:
     async def regenerate(self, view: ReplyView) -> None:
         """Another reply in the place of `view`, which stays as its sibling."""
         chat, reply_id = self.chat, view.reply_id
-        if self._busy() or reply_id is None:
+        if reply_id is None:
+            return
+        await asyncio.to_thread(chat.runtime.journal.message, reply_id)  # before it is taken off the screen
+        if self._busy():
             return
         turn = chat.transcript.turn_of(view)
         if turn is not None:

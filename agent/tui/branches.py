@@ -1,11 +1,13 @@
-"""Conversations are trees: which path is on the screen, and what stands beside it."""
+"""Conversations are trees: which path of one is on the screen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memory.records import Feedback, Generation, Message
+from agent.tui.siblings import place
+from agent.tui.verdict import NONE, Verdict, verdict
+from memory.records import Generation, Message
 
 if TYPE_CHECKING:
     from memory.journal import Journal
@@ -18,34 +20,7 @@ class Shown:
     message: Message
     place: tuple[int, int] = (1, 1)
     generation: Generation | None = None
-    rating: Feedback | None = None
-
-
-def fork(journal: Journal, message: Message) -> list[Message]:
-    """`message` and what may stand in its place, oldest first.
-
-    A reply that used tools hangs below its tool calls, so its siblings are those of the whole answer:
-    the nearest node above it, up to the user's turn, that has any.
-    """
-    node = message
-    while True:
-        siblings = journal.siblings(node.id)
-        if len(siblings) > 1 or node.role == "user" or node.parent_id is None:
-            return siblings
-        parent = journal.message(node.parent_id)
-        if parent.role == "user":
-            return siblings
-        node = parent
-
-
-def place(journal: Journal, message: Message) -> tuple[int, int]:
-    """(1-based place, number) of `message` among what `fork` gives."""
-    siblings = fork(journal, message)
-    if len(siblings) < 2:
-        return 1, 1
-    ids = [sibling.id for sibling in siblings]
-    above = {node.id for node in journal.path(message.id)}
-    return next((index + 1 for index, one in enumerate(ids) if one in above), 1), len(ids)
+    verdict: Verdict = NONE
 
 
 def leaf(journal: Journal, message_id: str) -> Message:
@@ -65,8 +40,8 @@ def shown(journal: Journal, head_id: str, newest: int) -> tuple[list[Shown], int
     views = []
     for message in path[cut:]:
         if message.role == "assistant":
-            generation, rating = journal.generation(message.id), journal.effective(message.id)
-            views.append(Shown(message, place(journal, message), generation, rating))
+            generation, holds = journal.generation(message.id), verdict(journal, message)
+            views.append(Shown(message, place(journal, message), generation, holds))
         elif message.role == "user":
             views.append(Shown(message, place(journal, message)))
         else:

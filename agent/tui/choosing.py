@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from agent.tui.branches import Shown, place
+from agent.tui.branches import Shown
 from agent.tui.learned import learned
+from agent.tui.siblings import place
+from agent.tui.verdict import verdict
 from agent.tui.widgets.pair import PairView
 from agent.tui.widgets.reply import ReplyView
 from memory.comparisons import Choice
-from memory.records import Feedback
 
 if TYPE_CHECKING:
     from agent.tui.screens.chat import ChatScreen
@@ -64,22 +65,21 @@ class Choosing:
         chat = self.chat
         if chat.head_id is None or not view.is_attached:
             return
-        shown, rating = await asyncio.to_thread(self._head, chat.head_id)
-        reply = ReplyView(shown.message, shown.generation, rating, shown.place)
+        shown = await asyncio.to_thread(self._head, chat.head_id)
+        reply = ReplyView(shown.message, shown.generation, shown.verdict, shown.place)
         focused = chat.focused is view
         async with chat.transcript.batch():
             await chat.transcript.mount(reply, after=view)
             await view.remove()
         if said:
-            reply.rated(rating, said)
+            reply.rated(shown.verdict, said)
         if focused:
             chat.prompt.focus()
 
-    def _head(self, head_id: str) -> tuple[Shown, Feedback | None]:
+    def _head(self, head_id: str) -> Shown:
         journal = self.chat.runtime.journal
         message = journal.message(head_id)
-        shown = Shown(message, place(journal, message), journal.generation(head_id))
-        return shown, journal.effective(head_id)
+        return Shown(message, place(journal, message), journal.generation(head_id), verdict(journal, message))
 
     def _win_rate(self, view: PairView) -> str:
         """Of the newer adapter against the other one: who made what is no secret any more."""

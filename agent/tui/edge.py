@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from agent.tui.plain import sentence
-from memory.errors import AttuneError
+from memory.errors import AttuneError, NotFound
 
 T = TypeVar("T")
 log = logging.getLogger("attune.tui")
+GONE = "This {} was forgotten meanwhile, with its conversation; Ctrl+N begins a new one."
 
 
 def told(error: Exception, where: str) -> str:
@@ -27,3 +28,12 @@ async def caught(doing: Awaitable[T], say: Callable[[str], None], where: str) ->
     except Exception as error:
         say(told(error, where))
         return None
+
+
+async def known(doing: Awaitable[T], what: str = "reply") -> T:
+    """What `doing` gives. Where that is about a reply that another process deleted meanwhile, the error says
+    so: what the journal says is for the command line, which asks for ids."""
+    try:
+        return await doing
+    except NotFound:
+        raise AttuneError(GONE.format(what)) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.commands import CommandContext, CommandResult, run
 from agent.tui.choosing import FIRST
+from agent.tui.edge import known
 from agent.tui.plain import bar
 from agent.tui.speaking import SPOKEN
 from agent.tui.widgets.reply import ReplyView
@@ -46,7 +47,8 @@ class Following:
         self.chat.run_worker(job, group="command", exit_on_error=False)  # type: ignore[arg-type]
 
     async def _run(self, line: str) -> None:
-        await self.chat.caught(self._carry_out(line))
+        doing = self._carry_out(line)
+        await self.chat.caught(known(doing) if _on_a_reply(line) else doing)
         self.chat.app.look_again()  # type: ignore[attr-defined]
 
     async def _carry_out(self, line: str) -> None:
@@ -65,6 +67,8 @@ class Following:
         rated = self._view(result.argument) if result.action in ("rated", "picked") else None
         if rated is not None and before is not None:
             await chat.rating.show(rated, before)
+            if line.casefold().split()[0] == "/undo":
+                chat.say(result.text)  # which thumb it was, where the reply has left the screen
         else:
             await self._follow(result)
         if line.casefold().split()[0] == "/forget":

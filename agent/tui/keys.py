@@ -100,13 +100,14 @@ POLICY: list[BindingType] = [
     key("b", "base", "use the base model alone", "policy.base"),
     key("t", "train", "train now", "policy.train"),
     key("x", "cancel_update", "stop the update", "policy.cancel"),
+    key("tab", "app.focus_next", "to the report and back", "policy.report"),
     BACK,
 ]
 
 CARD: list[BindingType] = [
     key("p,enter", "pin", "pin to the card", "card.pin"),
     key("s", "strike", "strike from the card", "card.strike"),
-    key("x", "reset", "leave it to the ratings", "card.reset"),
+    key("x", "reset", "leave it to the ratings; delete a line of your own", "card.reset"),
     key("a", "add", "add a line of your own", "card.add"),
     key("e", "edit", "say it in your words", "card.edit"),
     BACK,
@@ -122,7 +123,7 @@ SESSIONS: list[BindingType] = [
 
 DIALOG: list[BindingType] = [
     key("escape", "cancel", "leave it", "dialog.cancel"),
-    key("ctrl+s", "save", "save", "dialog.save", priority=True),
+    key("ctrl+s", "save", "save", "dialog.save"),
 ]
 
 CONFIRM: list[BindingType] = [

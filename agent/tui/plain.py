@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from rich.cells import cell_len, set_cell_size
+
 # C0 and C1 controls but tab and newline; bidi embeddings, overrides and isolates; the BOM.
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -30,6 +32,12 @@ def one_line(text: str, width: int = 72) -> str:
     """`text` on one line of at most `width` characters, with an ellipsis where it was cut."""
     flat = " ".join(clean(text).split())
     return flat if len(flat) <= width else flat[: max(width - 1, 0)].rstrip() + "\u2026"
+
+
+def cut(text: str, cells: int) -> str:
+    """Like `one_line`, by the cells that the text takes on a terminal: a wide character takes two."""
+    flat = " ".join(clean(text).split())
+    return flat if cell_len(flat) <= cells else set_cell_size(flat, max(cells - 1, 0)).rstrip() + "\u2026"
 
 
 def when(seconds: float) -> str:

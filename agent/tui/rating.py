@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from agent.tui.branches import fork
 from agent.tui.learned import Snapshot, learned
+from agent.tui.siblings import rivals
+from agent.tui.verdict import NONE, Verdict, verdict
 from agent.tui.widgets.reply import ReplyView
-from memory.errors import AttuneError
+from memory.errors import AttuneError, NotFound
 from memory.records import Feedback
 
 if TYPE_CHECKING:
@@ -52,13 +53,9 @@ class Rating:
         message = view.message
 
         def pick() -> Feedback:
-            journal = self.runtime.journal
-            siblings = fork(journal, message)
-            above = {node.id for node in journal.path(message.id)}
-            chosen = next((one.id for one in siblings if one.id in above), message.id)
-            newest = {one.id: journal.newest_pick(chosen, one.id) for one in siblings if one.id != chosen}
-            others = [one for one, pick in newest.items() if pick is None or pick.reply_id != chosen]
-            if len(siblings) < 2:
+            chosen, beaten = rivals(self.runtime.journal, message)
+            others = [one for one, lost in beaten.items() if not lost]
+            if not beaten:
                 raise AttuneError(
                     "There is only one reply here; press r for another, then pick the better one."
                 )
@@ -84,9 +81,12 @@ class Rating:
         """Draw the ratings of `views` that are no longer what the journal holds."""
         async with self._one:
             for view in views:
-                if view.reply_id is not None:
-                    holds = await asyncio.to_thread(self.runtime.journal.effective, view.reply_id)
-                    if holds != view.rating:
+                if view.message is not None:
+                    try:
+                        holds = await self._verdict(view)
+                    except NotFound:  # with its conversation
+                        holds = NONE
+                    if holds != view.verdict:
                         view.rated(holds)
 
     async def _do(self, view: ReplyView, act: Callable[[], Feedback | None]) -> None:
@@ -102,11 +102,14 @@ class Rating:
             await self.look([view])
 
     async def _show(self, view: ReplyView, before: Snapshot, after: Snapshot, event: Feedback) -> None:
-        assert view.reply_id is not None
-        holds = await asyncio.to_thread(self.runtime.journal.effective, view.reply_id)
+        holds = await self._verdict(view)
         said = {"edit": "your version is kept", "pick": "picked"}.get(event.kind, "")
         what = learned(before, after, event)
         view.rated(holds, f"{said}; {what}" if said else what)
+
+    async def _verdict(self, view: ReplyView) -> Verdict:
+        assert view.message is not None
+        return await asyncio.to_thread(verdict, self.runtime.journal, view.message)
 
     def _snapshot(self, reply_id: str) -> Snapshot:
         memories = []

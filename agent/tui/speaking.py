@@ -21,7 +21,7 @@ from agent.events import (
     TurnFailed,
     TurnStarted,
 )
-from agent.tui.branches import place
+from agent.tui.siblings import place
 from agent.tui.widgets.lines import NoticeLine, ToolLine
 from agent.tui.widgets.pair import PairView
 from agent.tui.widgets.reply import ReplyView

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -12,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.events import Event, TurnFailed
-from agent.tui.edge import told
+from agent.tui.edge import caught, told
 from agent.tui.speaking import Speaking
 from agent.tui.widgets.turn import UserTurn
 from memory.errors import NotFound
@@ -28,6 +29,7 @@ LONGEST_WAIT = 1.5  # s that the picture may lag behind the reply while keys kee
 STOPS_WITHIN = 5.0  # s that a cancelled reply gets to end when the app is left
 
 Speak = Callable[[], Iterator[Event]]
+log = logging.getLogger("attune.tui")
 
 
 class Talking:
@@ -48,9 +50,21 @@ class Talking:
         self._drawing = self.chat.set_interval(1 / DRAWS_PER_SECOND, self._tick, pause=True)
 
     async def leave(self) -> None:
-        """Return when the stopped reply is in the journal: the runtime is closed after this."""
+        """Return when the stopped reply is in the journal, and below it what still waits to be said: the
+        prompt has it again at the next start. The runtime is closed after this."""
         self._cancel.set()
         await asyncio.to_thread(self._silent.wait, STOPS_WITHIN)
+        if self.waiting:
+            text = "\n\n".join(text for _, text in self.waiting)
+            await caught(asyncio.to_thread(self._keep, text), log.warning, "leaving")
+
+    def _keep(self, text: str) -> None:
+        journal, here = self.chat.runtime.journal, self.chat.conversation_id
+        try:
+            conversation = journal.conversation(here) if here else journal.start_conversation()
+        except NotFound:  # deleted by another process
+            conversation = journal.start_conversation()
+        journal.add_user(conversation.id, conversation.head_id, text)
 
     @property
     def busy(self) -> bool:
@@ -150,14 +164,15 @@ class Talking:
         self._drawing.pause()
         self.speaking = None
         chat.doing("")
+        undone = bool(speaking.failed) and speaking.head_id is None and chat.head_id is not None
         try:
-            await chat.retitle()
-            await chat.transcript.trim(chat.most)
-            undone = bool(speaking.failed) and speaking.head_id is None and chat.head_id is not None
             if undone:
                 await self.stop()  # what waits goes back to the prompt, below what failed
+            # before the journal is asked for anything, which fails where the conversation is gone
             if speaking.failed and speaking.turn is not None and speaking.turn.message is None:
                 self._give_back([speaking.turn.text])
+            await chat.retitle()
+            await chat.transcript.trim(chat.most)
             if undone:
                 # Another reply was wanted and did not come: the old one is back, and nothing else is drawn.
                 await chat.reload()

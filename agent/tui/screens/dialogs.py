@@ -18,6 +18,15 @@ from agent.tui.plain import clean, editable
 class Area(TextArea):
     """Where the person writes; what is pasted is made safe first."""
 
+    async def _on_key(self, event: events.Key) -> None:
+        """The keys that save, in the order they were typed: see `Prompt._on_key`."""
+        for binding in self.screen._bindings.key_to_bindings.get(event.key, ()):
+            if binding.action == "save":
+                event.stop()
+                event.prevent_default()
+                await self.screen.run_action(binding.action)
+                return
+
     async def _on_paste(self, event: events.Paste) -> None:
         await super()._on_paste(events.Paste(editable(event.text)))
         event.stop()
@@ -35,7 +44,7 @@ class TextDialog(ModalScreen[str | None]):
         self._area = Area(editable(text), highlight_cursor_line=False, soft_wrap=True)
         self._area.cursor_blink = False
         if short:
-            self._bindings.bind("enter", "save", show=False, priority=True)
+            self._bindings.bind("enter", "save", show=False)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -short" if self._short else "dialog"):
@@ -48,7 +57,8 @@ class TextDialog(ModalScreen[str | None]):
         self._area.move_cursor(self._area.document.end)
 
     def action_save(self) -> None:
-        self.dismiss(self._area.text.strip() or None)
+        if self.is_current:  # a second Enter may wait in the area's queue, and would take the screen below
+            self.dismiss(self._area.text.strip() or None)
 
     def action_cancel(self) -> None:
         self.dismiss(None)

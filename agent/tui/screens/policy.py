@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from agent.runtime import Runtime
 
 BASE = "base"
-HINT = "Enter use \u00b7 r roll back \u00b7 b base \u00b7 t train \u00b7 x stop it \u00b7 Esc back"
+KEYS = ("Enter use", "r roll back", "b base", "t train", "x stop", "Tab report", "Esc back")
+HINT = " \u00b7 ".join(KEYS)
 
 
 class LearningPlot(PlotextPlot):

@@ -15,6 +15,7 @@ from agent.tui import keys
 from agent.tui.edge import told
 from agent.tui.plain import bar, clean, count, one_line, when
 from agent.why import TRIED
+from memory.errors import NotFound
 from memory.explained import explained
 from memory.records import Adapter, CardLine, Generation
 
@@ -45,6 +46,8 @@ class WhyScreen(Screen[None]):
     async def on_mount(self) -> None:
         try:
             parts = await asyncio.to_thread(self._explain)
+        except NotFound:
+            parts = [("", "No reply is here any more: it was forgotten meanwhile.", False)]
         except Exception as error:
             parts = [("", told(error, "why"), False)]
         if not self.is_attached:  # the person has left meanwhile

@@ -18,6 +18,7 @@ from agent.tui.widgets.selection import selected_on
 
 LONGEST = 400_000  # characters; more than this stalls a terminal, and no model here reads a tenth of it
 HINT = "Enter sends \u00b7 Ctrl+J new line \u00b7 / commands \u00b7 Tab replies \u00b7 F1 keys"
+NARROW = "Enter sends \u00b7 / commands \u00b7 Tab replies \u00b7 F1 keys"  # where there is less room
 
 Complete = Callable[[str], list[tuple[str, str]]]
 
@@ -205,8 +206,9 @@ class PromptBox(Vertical):
         yield Completions(self._complete)
         yield Prompt()
 
-    def on_mount(self) -> None:
-        self.query_one(Prompt).border_subtitle = HINT
+    def on_resize(self) -> None:
+        room = self.size.width - 6  # corners, a piece of the border on each side, spaces around the words
+        self.query_one(Prompt).border_subtitle = HINT if len(HINT) <= room else NARROW
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.events import Click
 from textual.widgets import Static
 
 from agent.documents import sources_line
 from agent.tui import keys
-from agent.tui.plain import clean, one_line
+from agent.tui.plain import clean
+from agent.tui.verdict import NONE, Verdict
 from agent.tui.widgets.markdown import ReplyText
+from agent.tui.widgets.marks import AGAIN, WHY, words
 from agent.tui.widgets.turn import Asked
 from memory.records import Feedback, Generation, Message
 
@@ -37,39 +39,53 @@ class ReplyView(Vertical, can_focus=True):
         self,
         message: Message | None = None,
         generation: Generation | None = None,
-        rating: Feedback | None = None,
+        verdict: Verdict = NONE,
         place: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__(classes="reply")
         self.message = message
         self.generation = generation
-        self.rating = rating
+        self.verdict = verdict
         self.place = place
+        self._width = 0  # for which the marks are drawn; 0 before it is known
         self.body = ReplyText(message.content if message else "")
 
     def compose(self) -> ComposeResult:
         yield self.body
         yield Static("", markup=False, classes="sources")
-        with Horizontal(classes="marks"):
-            yield Mark("", "rate", 1, "good")
-            yield Mark("", "rate", -1, "bad")
-            yield Mark("u undo", "rate", 0, "undo")
-            yield Static("", markup=False, classes="place sibling")
-            yield Mark("\u2190", "step", -1, "sibling")
-            yield Mark("\u2192", "step", 1, "sibling")
-            yield Mark("p picks this one", "pick", 0, "sibling pick")
-            yield Mark("r again", "regenerate")
-            yield Mark("w why", "why")
-            yield Static("", markup=False, classes="made")
+        with Container(classes="marks"):
+            with Horizontal(classes="thumbs"):
+                yield Mark("", "rate", 1, "good")
+                yield Mark("", "rate", -1, "bad")
+                yield Mark("", "rate", 0, "undo")
+                yield Mark("", "edit", 0, "version")
+            with Horizontal(classes="others"):
+                yield Static("", markup=False, classes="place sibling")
+                yield Mark("", "step", -1, "sibling before")
+                yield Mark("", "step", 1, "sibling after")
+                yield Mark("", "pick", 0, "sibling pick")
+                yield Mark(AGAIN, "regenerate")
+                yield Mark(WHY, "why")
+                yield Static("", markup=False, classes="made")
         yield Static("", markup=False, classes="learned")
 
     def on_mount(self) -> None:
         self.query_one(".learned").display = False
         self._draw()
 
+    def on_resize(self) -> None:
+        if self.size.width != self._width:  # it also comes whenever the text grows
+            self._width = self.size.width
+            self._draw()
+
     @property
     def reply_id(self) -> str | None:
         return self.message.id if self.message else None
+
+    @property
+    def rating(self) -> Feedback | None:
+        """The thumb that holds."""
+        return self.verdict.thumb
 
     @property
     def text(self) -> str:
@@ -92,11 +108,11 @@ class ReplyView(Vertical, can_focus=True):
         await self.body.finish(message.content if message else None)
         self._draw()
 
-    def rated(self, rating: Feedback | None, learned: str = "") -> None:
-        """Show `rating` (None: none holds) and what it taught."""
-        self.rating = rating
+    def rated(self, verdict: Verdict, learned: str = "") -> None:
+        """Show what holds, and what the newest of it taught."""
+        self.verdict = verdict
         if not self.is_attached:
-            return  # taken off the screen while the rating was written
+            return  # taken off the screen while it was written
         line = self.query_one(".learned", Static)
         line.update(f"\u21b3 {clean(learned)}")
         line.display = bool(learned)
@@ -110,27 +126,16 @@ class ReplyView(Vertical, can_focus=True):
         marks.display = self.message is not None
         if self.message is None:
             return
+        said = words(self.verdict, self.place, self.generation, self._width)
+        for name in ("good", "bad", "undo", "version", "place", "before", "after", "pick", "made"):
+            part, word = marks.query_one(f".{name}", Static), getattr(said, name)
+            part.update(word)
+            part.display = bool(word)
         value = self.rating.value if self.rating else 0
-        why = f": {one_line(self.rating.why, 30)}" if self.rating and self.rating.why else ""
-        good, bad = self.query_one(".good", Mark), self.query_one(".bad", Mark)
-        good.update("\u25cf rated good" + why if value > 0 else "+ good")
-        bad.update("\u25cf rated bad" + why if value < 0 else "- bad")
-        good.set_class(value > 0, "-chosen")
-        bad.set_class(value < 0, "-chosen")
-        good.display, bad.display = value >= 0, value <= 0
-        self.query_one(".undo").display = value != 0
-        for part in self.query(".sibling"):
-            part.display = self.place[1] > 1
-        self.query_one(".place", Static).update(f"{self.place[0]}/{self.place[1]}")
-        self.query_one(".made", Static).update(self._made())
-
-    def _made(self) -> str:
-        made = self.generation
-        if made is None:
-            return ""
-        cut = {"cancelled": "stopped", "length": "cut at the limit", "error": "broke off"}
-        ended = f"{cut[made.finish_reason]} \u00b7 " if made.finish_reason in cut else ""
-        return f"{ended}{made.adapter or 'base'} \u00b7 {made.total_ms / 1000:.1f} s"
+        marks.query_one(".good").set_class(value > 0, "-chosen")
+        marks.query_one(".bad").set_class(value < 0, "-chosen")
+        marks.query_one(".pick").set_class(self.verdict.picked, "-chosen")
+        marks.set_class(said.rows > 1, "-two")
 
     def action_rate(self, value: int) -> None:
         self.post_message(Asked(self, "rate", value))

@@ -11,39 +11,45 @@ GAP = "  \u00b7  "
 
 
 def status_text(status: LearningStatus, width: int, loading: tuple[float, str] | None = None) -> str:
-    """One line of at most `width` cells. What matters least is shortened, then left out."""
+    """One line of at most `width` cells. What matters least is shortened, then left out: the stage of an
+    update and the tokens before the rating that is waited for, and that before the state of the adapter."""
     model = one_line(status.model.rstrip("/").rsplit("/", 1)[-1], 24)
-    adapter = status.adapter or "base"
-    if status.adapter and status.adapter_status == "provisional":
-        adapter += " (provisional)"
     if loading is not None:
         fraction, stage = loading
-        return _fit([f"{model} wakes {bar(fraction)}", one_line(clean(stage), 40)], width)
-    tokens = f"{status.context_used:,}/{status.context_length:,} tokens" if status.context_length else ""
+        return _fit([[f"{model} wakes {bar(fraction)}", one_line(clean(stage), 40)]], width)
+    adapter = status.adapter or "base"
+    state = " (provisional)" if status.adapter and status.adapter_status == "provisional" else ""
+    used = f"{status.context_used:,}/{status.context_length:,}" if status.context_length else ""
+    stage, brief = "", ""
     if status.progress is not None:
-        learning = [
-            f"learning {bar(status.progress)} {status.progress:.0%}",
-            one_line(clean(status.stage), 28),
-        ]
+        learning = f"learning {bar(status.progress)} {status.progress:.0%}"
+        stage, brief = one_line(clean(status.stage), 28), f"learning {status.progress:.0%}"
     elif not status.updates:
-        learning = ["updates off (/train)"]
+        learning = "updates off (/train)"
     elif status.ratings_until_update > 0:
-        learning = [f"{count(status.ratings_until_update, 'rating')} until the next update"]
+        ratings = count(status.ratings_until_update, "rating")
+        learning, brief = f"{ratings} until the next update", f"update in {ratings}"
     else:
-        learning = ["update due when idle"]
-    parts = [model, adapter, tokens, *learning]
-    return _fit([part for part in parts if part], width)
+        learning = "update due when idle"
+    brief = brief or learning
+    return _fit(
+        [
+            [model, adapter + state, used and f"{used} tokens", learning, stage],
+            [model, adapter + state, used, learning, stage],
+            [model, adapter + state, used, learning],
+            [model, adapter + state, learning],
+            [model, adapter + state, brief],
+            [model, adapter, brief],
+        ],
+        width,
+    )
 
 
-def _fit(parts: list[str], width: int) -> str:
-    for joined in (
-        GAP.join(parts),
-        " \u00b7 ".join(parts),
-        " \u00b7 ".join(parts[:-1] if len(parts) > 4 else parts),
-    ):
-        if len(joined) <= width:
-            return joined
-    return one_line(" \u00b7 ".join(parts), width)
+def _fit(lines: list[list[str]], width: int) -> str:
+    """The first of `lines` that fits, which begin with the one that says most."""
+    joined = [GAP.join(part for part in lines[0] if part)]
+    joined += [" \u00b7 ".join(part for part in line if part) for line in lines]
+    return next((line for line in joined if len(line) <= width), one_line(joined[-1], width))
 
 
 class StatusLine(Static):
@@ -63,4 +69,4 @@ class StatusLine(Static):
 
     def _draw(self) -> None:
         if self._status is not None and self.size.width:
-            self.update(status_text(self._status, self.size.width - 2, self._loading))
+            self.update(status_text(self._status, self.size.width, self._loading))

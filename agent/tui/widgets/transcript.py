@@ -83,7 +83,7 @@ class Transcript(VerticalScroll, can_focus=False):
             else:
                 calls = list(message.tool_calls)
                 if message.content.strip() or not calls:
-                    widgets.append(ReplyView(message, view.generation, view.rating, view.place))
+                    widgets.append(ReplyView(message, view.generation, view.verdict, view.place))
         async with self.batch():
             await self.remove_children()
             await self.mount_all(widgets)

@@ -10,6 +10,7 @@ import pytest
 from agent.tui.screens.sessions import SessionsScreen
 from agent.tui.widgets.reply import ReplyView
 from agent.tui.widgets.transcript import Earlier
+from memory.errors import BusyHome
 from tests.agent.tui.fake_runtime import Break, FakeRuntime, Hold
 from tests.agent.tui.waiting import chat_of, notices, running, say, talked, until, words
 
@@ -195,3 +196,68 @@ async def test_a_load_that_fails_again_says_so_again(cold: FakeRuntime) -> None:
         await chat.open_conversation(old)
         await pilot.press("ctrl+r")
         await until(lambda: notices(pilot.app).count("no room") == 1)
+
+
+# --- the app is left, or the conversation is deleted elsewhere ------------------------------------
+
+
+async def test_what_waits_when_the_app_is_left_is_in_the_prompt_of_the_next_start(cold: FakeRuntime) -> None:
+    async with running(cold) as pilot:
+        chat = chat_of(pilot)
+        for text in ("dear", "and more"):
+            await pilot.press(*text, "enter")
+        await until(lambda: len(chat.talking.waiting) == 2)
+        await pilot.press("ctrl+q")
+        await until(lambda: pilot.app._exit)
+    cold.may_warm.set()
+    async with running(cold) as pilot:
+        prompt = chat_of(pilot).prompt
+        await pilot.press("up")
+        await until(lambda: prompt.text == "dear\n\nand more")
+
+
+async def test_what_waits_behind_a_reply_is_kept_below_it(runtime: FakeRuntime) -> None:
+    runtime.replies = [["One."], ["Half", Hold(), " and whole."]]
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await say(pilot, "hello")
+        await pilot.press(*"go", "enter")
+        await until(lambda: "Half" in chat.transcript.messages[-1].text)
+        await pilot.press(*"next", "enter")
+        await until(lambda: chat.talking.waiting)
+        conversation = chat.conversation_id
+    head = runtime.journal.conversation(conversation).head_id
+    said = [message.content for message in runtime.journal.path(head)]
+    assert said == ["hello", "One.", "go", "Half", "next"]
+
+
+async def test_nothing_is_said_for_one_who_leaves_with_an_empty_queue(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        await say(pilot, "hello")
+        chat_of(pilot).prompt.put("a draft")
+    assert runtime.journal.recent_user_texts() == ["hello"]
+
+
+async def test_a_home_that_fails_at_the_end_does_not_keep_anybody(
+    cold: FakeRuntime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise BusyHome(cold.home / "attune.db")
+
+    async with running(cold) as pilot:
+        await pilot.press(*"dear", "enter")
+        await until(lambda: chat_of(pilot).talking.waiting)
+        monkeypatch.setattr(cold.journal, "add_user", fail)
+    assert "Another process kept" in caplog.text
+
+
+async def test_what_could_not_be_said_returns_though_its_conversation_is_gone(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        chat = chat_of(pilot)
+        await say(pilot, "hello")
+        runtime.journal.delete_conversation(chat.conversation_id)  # as another process does
+        await pilot.press(*"dear", "enter")
+        await until(lambda: "was deleted meanwhile" in notices(pilot.app))
+        assert chat.prompt.text == "dear"
+        await pilot.press("enter")
+        await until(lambda: chat.speaking is None and runtime.journal.recent_user_texts() == ["dear"])

@@ -88,3 +88,44 @@ async def test_a_message_that_is_asked_again_unchanged_is_no_branch(runtime: Fak
         await pilot.pause()
         assert chat.speaking is None
         assert [one.id for one in runtime.journal.siblings(message.id)] == [message.id]
+
+
+BURST = "it went on and on"
+
+
+@pytest.mark.parametrize(
+    ("screen", "keys", "save"),
+    [
+        (None, ("escape", "b"), "enter"),
+        (None, ("escape", "e"), "ctrl+s"),
+        (MemoryScreen, ("f2", "a"), "enter"),
+        (MemoryScreen, ("f2", "e"), "ctrl+s"),
+        (SessionsScreen, ("f4", "r"), "enter"),
+        (CardScreen, ("f5", "a"), "enter"),
+        (CardScreen, ("f5", "e"), "enter"),
+    ],
+    ids=["bad and why", "edit", "remember", "correct", "rename", "add a line", "change a line"],
+)
+async def test_keys_that_come_faster_than_they_are_handled_are_all_in_what_is_saved(
+    runtime: FakeRuntime, screen: type | None, keys: tuple[str, str], save: str
+) -> None:
+    """As when a busy machine reads a whole line from the terminal at once, Enter twice at its end."""
+    runtime.facts.remember("The dog is called Fitzo.")
+    async with running(runtime) as pilot:
+        app, chat = pilot.app, chat_of(pilot)
+        await say(pilot, "hello")
+        await pilot.press(keys[0])
+        await until(lambda: app.screen.chosen if screen else app.focused is chat.transcript.newest)
+        below = app.screen
+        await shown(pilot, TextDialog, keys[1])
+        dialog, heard = app.screen, []
+        dismiss = dialog.dismiss
+        dialog.dismiss = lambda result: (heard.append(result), dismiss(result))[1]
+        for letter in BURST:
+            app.post_message(events.Key("space" if letter == " " else letter, letter))
+        for _ in range(2):
+            app.post_message(events.Key(save, "\r" if save == "enter" else "\x13"))
+        await until(lambda: app.screen is not dialog)
+        await pilot.pause()
+        assert app.screen is below, "the second one takes no other screen away"
+        assert [text[-len(BURST) :] for text in heard] == [BURST]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent.tui.screens.dialogs import TextDialog
 from agent.tui.screens.sessions import SessionsScreen
 from agent.tui.widgets.status import StatusLine
 from agent.tui.widgets.transcript import Earlier
@@ -138,3 +139,58 @@ async def test_the_list_says_how_many_replies_a_conversation_has(runtime: FakeRu
     async with running(runtime) as pilot:
         await pilot.press("f4")
         await until(lambda: "2 replies" in words(pilot.app.screen))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("ctrl+g",),
+        ("ctrl+r",),
+        ("escape", "-"),
+        ("escape", "p"),
+        ("escape", "e"),
+        (*"/bad dull", "enter"),
+        (*"/edit Mine.", "enter"),
+        (*"/regenerate", "enter"),
+        (*"/forget rating yes", "enter"),
+    ],
+    ids=" ".join,
+)
+async def test_a_reply_that_was_forgotten_elsewhere_says_so(
+    runtime: FakeRuntime, keys: tuple[str, ...]
+) -> None:
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await say(pilot, "hello")
+        runtime.journal.delete_conversation(chat.conversation_id)  # as `attune forget` does beside the screen
+        await pilot.press(*keys)
+        if keys[-1] == "e":
+            await until(lambda: isinstance(pilot.app.screen, TextDialog))
+            await pilot.press("!", "ctrl+s")
+        await until(lambda: "This reply was forgotten meanwhile" in notices(pilot.app))
+        assert "--json" not in notices(pilot.app)
+        assert [view.text for view in chat.transcript.messages] == [
+            "hello",
+            "Tea is a drink made from leaves.",
+        ]
+
+
+async def test_why_of_a_reply_that_was_forgotten_elsewhere_says_so(runtime: FakeRuntime) -> None:
+    async with running(runtime) as pilot:
+        await say(pilot, "hello")
+        runtime.journal.delete_conversation(pilot.app.chat.conversation_id)
+        await pilot.press("ctrl+o")
+        await until(lambda: "it was forgotten meanwhile" in words(pilot.app.screen))
+        assert "--json" not in words(pilot.app.screen)
+
+
+async def test_a_message_whose_branches_were_forgotten_elsewhere_says_so(runtime: FakeRuntime) -> None:
+    conversation = talked(runtime, "one")
+    list(runtime.loop.turn("another", conversation))
+    async with running(runtime) as pilot:
+        chat = pilot.app.chat
+        await chat.open_conversation(conversation)
+        chat.transcript.messages[0].focus()
+        runtime.journal.delete_conversation(conversation)
+        await pilot.press("left")
+        await until(lambda: "This message was forgotten meanwhile" in notices(pilot.app))

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from agent.learning_clock import LearningStatus
-from agent.tui.branches import leaf, place, shown
+from agent.tui.branches import leaf, shown
 from agent.tui.curve import curve, satisfaction
 from agent.tui.learned import Snapshot, learned
 from agent.tui.plain import bar, count, one_line, sentence
 from agent.tui.report import report_text
+from agent.tui.siblings import place
 from agent.tui.widgets.markdown import split_open
 from agent.tui.widgets.status import status_text
 from memory.errors import AttuneError

@@ -204,6 +204,8 @@ async def test_the_palette_opens_screens(runtime: FakeRuntime) -> None:
 
 
 async def test_train_from_the_palette(runtime: FakeRuntime) -> None:
+    [reply] = runtime.journal.replies_of(talked(runtime, "hello"))
+    runtime.rate(reply.id, 1)
     async with running(runtime) as pilot:
         commands = {one.title: one.callback for one in pilot.app.get_system_commands(pilot.app.screen)}
         commands["Train now"]()
