@@ -68,10 +68,12 @@ def learn(runtime: Runtime, algorithm: str = "auto") -> UpdateResult:
                 if cancel.is_set():
                     job.cancel()
     except KeyboardInterrupt:
-        # the second one does not wait for the child to end in order; what came of it is seen all the same
+        # the second one does not wait for the child to end in order; what came of it is seen all the same,
+        # and a third one breaks into nothing
         cancel.set()
-        job.cancel(grace=0.0)
-        job.wait()
+        with interruptible(threading.Event()):
+            job.cancel(grace=0.0)
+            job.wait()
     finally:
         job.cancel()
         progress.done()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,6 +245,9 @@ async def test_a_home_that_fails_at_the_end_does_not_keep_anybody(
     def fail(*_: object) -> None:
         raise BusyHome(cold.home / "attune.db")
 
+    # what was started before in this process may have its own log file, and nothing goes further than that
+    monkeypatch.setattr(logging.getLogger("attune"), "propagate", True)
+    caplog.set_level(logging.WARNING, logger="attune")
     async with running(cold) as pilot:
         await pilot.press(*"dear", "enter")
         await until(lambda: chat_of(pilot).talking.waiting)
