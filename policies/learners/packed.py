@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -46,7 +46,8 @@ def packing(model: Any) -> Iterator[bool]:
         return
     inner.set_attn_implementation(NAME)
     try:
-        yield True
+        with _ready_made(inner.device):
+            yield True
     finally:
         inner.set_attn_implementation(before)
 
@@ -68,6 +69,19 @@ def completion_logits(model: Any, rows: Sequence[Tokens]) -> tuple[Any, Any, Any
     inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
     logits = model(**inputs, use_cache=False).logits[:, :-1][said]
     return logits, batch["input_ids"][:, 1:][said], said.nonzero()[:, 0]
+
+
+def _ready_made(device: Any) -> AbstractContextManager[Any]:
+    """Within it attention takes kernels that are compiled for every length.
+
+    cuDNN's, which torch prefers on recent cards, are planned anew for each one, and hardly two trees are as
+    long as each other: planning took half of an update.
+    """
+    if device.type != "cuda":
+        return nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
 def few_calls(device: Any) -> bool:
