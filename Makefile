@@ -40,7 +40,7 @@ test: $(DEV) ## run the tests (ARGS="-k name" is passed on to pytest)
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(ARGS)
 
 slow: $(DEV) ## run the long tests
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 1200 $(ARGS)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow --timeout 1200 $(ARGS)
 
 lint: $(DEV) ## ruff: rules and format
 	$(BIN)/ruff check .

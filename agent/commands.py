@@ -132,12 +132,6 @@ def _train(runtime: Runtime, rest: str, context: CommandContext) -> CommandResul
         return CommandResult("The update is being stopped." if stopped else "No update is running.")
     if rest not in ("", "auto", "kto", "dpo", "ppo", "grpo", "sft"):
         raise AttuneError("Choose /train auto, /train kto, dpo, ppo, grpo or sft, or /train cancel.")
-    if not runtime.journal.signals_since(0):
-        from env.imported import imported
-        from policies.material import material
-
-        # the update would say the same, but only once its process is there
-        material(runtime.journal, rest or "auto", texts=imported(runtime.home))
     runtime.start_update(rest or "auto")
     return CommandResult("The update has started; you can go on talking.", "train")
 

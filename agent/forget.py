@@ -130,7 +130,12 @@ def follow(runtime: Runtime, rest: str, here: str | None, reply: Callable[[], st
     verb, arguments = (words[0] if words else ""), words[1 : -1 if sure else None]
     if verb == "retrain":
         stepped = step_down(runtime)
-        runtime.start_update("auto")
+        try:
+            runtime.start_update("auto")
+        except AttuneError as refused:
+            if stepped is None:
+                raise
+            return f"{refused} The base speaks, in the place of {stepped}.", "none"
         until = f" The base speaks until then, in the place of {stepped}." if stepped else ""
         return f"The update has started without what was forgotten.{until}", "train"
     if verb == "purge":

@@ -90,12 +90,18 @@ class LearningClock:
         return True
 
     def start(self, algorithm: str = "auto") -> None:
-        """Start training in a child process. AttuneError when one runs here or in another process."""
+        """Start training in a child process. AttuneError when one runs here, or when nothing was rated."""
         from policies.update import UpdateJob
 
         with self._lock:
             if self._job is not None:
                 raise AttuneError("An update is training already; /train cancel stops it.")
+            if not self._runtime.journal.signals_since(0):
+                from env.imported import imported
+                from policies.material import material
+
+                # the update would say the same, but only once its process is there
+                material(self._runtime.journal, algorithm, texts=imported(self._runtime.home))
             self._tried_at[self._runtime.base_name] = self._runtime.journal.last_seq()
             settings = self._runtime.settings
             job = UpdateJob(self._runtime.home, settings.model, algorithm, device=settings.device)

@@ -21,6 +21,9 @@ from memory.records import Conversation, Generation, Message, Passage, Recalled,
 from memory.text import all_as_written, as_written, message_text, quoted
 
 TITLE_LENGTH = 60
+# how many characters of an id name a reply
+SHORT = 8
+LAST_CHARACTER = chr(0x10FFFF)
 
 
 class Journal(Ledger):
@@ -148,6 +151,20 @@ class Journal(Ledger):
         if row is None:
             raise NotFound(f"No message {quoted(message_id)} in this home.")
         return read_message(row)
+
+    def reply_named(self, named: str) -> str:
+        """The id of the reply that begins with `named`, if there is one alone; else `named` as it is.
+
+        Reports show the first characters of an id. Fewer than SHORT could be anyone's.
+        """
+        start = as_written(named)
+        if len(start) < SHORT:
+            return named
+        found = self.db.rows(
+            "SELECT id FROM message WHERE role = 'assistant' AND id BETWEEN ? AND ? LIMIT 2",
+            (start, start + LAST_CHARACTER),
+        )
+        return str(found[0]["id"]) if len(found) == 1 else named
 
     def path(self, message_id: str) -> list[Message]:
         """From the root of the conversation down to this message."""

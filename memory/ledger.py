@@ -56,11 +56,11 @@ class Ledger:
         return self._append(reply_id, "pick", 1, other_id=other_id, source=source)
 
     def feedback(self, reply_id: str | None = None, after_seq: int = 0) -> list[Feedback]:
-        """Every event ever given (undone ones too), ordered by seq."""
+        """Every event ever given (undone ones too), or those on one reply, ordered by seq."""
+        # in one statement for both, SQLite would read the whole table for the events on one reply
+        of_reply, reply = ("", ()) if reply_id is None else (" AND reply_id = ?", (as_written(reply_id),))
         found = self.db.rows(
-            f"SELECT {COLUMNS} FROM feedback WHERE seq > :after AND (:reply IS NULL OR reply_id = :reply)"
-            " ORDER BY seq",
-            {"after": after_seq, "reply": None if reply_id is None else as_written(reply_id)},
+            f"SELECT {COLUMNS} FROM feedback WHERE seq > ?{of_reply} ORDER BY seq", (after_seq, *reply)
         )
         return [_feedback(row) for row in found]
 

@@ -25,9 +25,10 @@ SEED_OF_WEIGHTS = 1
 UNLIKELY = 0.01
 
 
-def make(shape: str, folder: Path, device: str = "auto", vocabulary: int = VOCABULARY) -> Path:
+def make(shape: str, folder: Path, device: str = "auto", vocabulary: int | None = None) -> Path:
     """A model of `shape` (one of SHAPES) with tied embeddings, in bfloat16, written into `folder`.
 
+    It has `vocabulary` rows of them (default: VOCABULARY), at least as many as the tokenizer knows ids.
     Ids that the tokenizer cannot read, and those that end a turn, have an embedding close to zero, so that
     greedy replies are text and as long as they may be. Raises ModelError.
     """
@@ -45,7 +46,7 @@ def make(shape: str, folder: Path, device: str = "auto", vocabulary: int = VOCAB
     tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     config = Qwen3Config(
         **SHAPES[shape],
-        vocab_size=vocabulary,
+        vocab_size=vocabulary or VOCABULARY,
         tie_word_embeddings=True,
         max_position_embeddings=40_960,
         rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},

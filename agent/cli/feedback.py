@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli.options import Home, Json, note, opened, print_json
+from agent.cli.options import REPLY_ID, Home, Json, note, opened, print_json
 from memory.errors import AttuneError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ VALUES: dict[Any, int] = {"up": 1, "down": -1, "clear": 0, 1: 1, -1: -1, 0: 0}
 
 def rate(
     context: typer.Context,
-    reply_id: Annotated[str | None, typer.Argument(help="As `attune ask --json` prints it.")] = None,
+    reply_id: Annotated[str | None, typer.Argument(help=REPLY_ID)] = None,
     value: Annotated[str | None, typer.Argument(help="up, down or clear.")] = None,
     why: Annotated[str | None, typer.Option("--why", help="The reason, in your words.")] = None,
     stdin: Annotated[
@@ -49,7 +49,7 @@ def rate(
 def _one(runtime: Runtime, reply_id: str, value: Any, why: str | None) -> dict[str, Any]:
     if isinstance(value, bool) or not isinstance(value, str | int) or value not in VALUES:
         raise AttuneError(f"{value!r} is not a rating; say up, down or clear.")
-    event = runtime.rate(reply_id, VALUES[value], why=why)
+    event = runtime.rate(runtime.journal.reply_named(reply_id), VALUES[value], why=why)
     return {
         "reply_id": event.reply_id,
         "value": event.value,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli.options import Home, Json, Model, State, Stopped, note, opened, print_json
+from agent.cli.options import REPLY_ID, Home, Json, Model, State, Stopped, note, opened, print_json
 from agent.cli.train import learn
 from memory.errors import AttuneError
 
@@ -91,7 +91,7 @@ def _everything(state: State, as_json: bool, yes: bool) -> None:
 @app.command()
 def rating(
     context: typer.Context,
-    reply_id: Annotated[str, typer.Argument(help="As `attune ask --json` prints it.")],
+    reply_id: Annotated[str, typer.Argument(help=REPLY_ID)],
     retrain: Retrain = False,
     as_json: Json = False,
     yes: Yes = False,
@@ -153,6 +153,7 @@ def _forget(state: State, kind: str, what: str, retrain: bool, as_json: bool, ye
     from agent import forget
 
     with state.runtime() as runtime:
+        what = runtime.journal.reply_named(what) if kind == "rating" else what
         if not _sure(forget.question(runtime, kind, what), yes):
             return
         gone = forget.forget(runtime, kind, what)

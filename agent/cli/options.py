@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.runtime import Runtime
 
 log = logging.getLogger("attune.cli")
+REPLY_ID = "As `attune ask --json` prints it, or as a report shortens it."
 Home = Annotated[
     Path | None, typer.Option("--home", metavar="DIR", help="The folder that holds all state (ATTUNE_HOME).")
 ]

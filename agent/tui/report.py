@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.tui.plain import clean, count, one_line, when
 from memory.errors import NotFound
+from memory.journal import SHORT
 from memory.preferences import taste_in_words
 from memory.records import Adapter
 from policies.watch import SET_ASIDE
@@ -186,7 +187,7 @@ def _changed(report: Mapping[str, Any], quote: Quote) -> list[str]:
             said = quote(str(each["reply_id"]))
             shown = f"\u201c{said}\u201d" if said else "(forgotten since)"
             rating = "good" if each["liked"] else "bad "
-            lines.append(f"  {rating} {each['change']:+.1f} nats  {str(each['reply_id'])[:8]}  {shown}")
+            lines.append(f"  {rating} {each['change']:+.1f} nats  {str(each['reply_id'])[:SHORT]}  {shown}")
     return lines
 
 

@@ -97,6 +97,9 @@ def test_rate_teaches_and_is_taken_back(attune: Attune) -> None:
     assert (rated["reply_id"], rated["value"], rated["ratings_until_update"]) == (reply, -1, 7)
     assert attune("rate", reply, "clear").out == "The rating is taken back.\n"
     assert attune("rate", reply, "up", "--json").json["seq"] == rated["seq"] + 2
+    # as a report shortens it
+    assert attune("rate", reply[:8], "down", "--json").json["reply_id"] == reply
+    assert attune("forget", "rating", reply[:8], "--yes", "--json").json["forgotten"] == {"ratings": 4}
 
 
 def test_rate_stdin(attune: Attune) -> None:

@@ -246,6 +246,20 @@ def test_the_slash_command_asks_and_then_does(make_runtime: Make, tmp_path: Path
     assert say("purge").text == "No adapter is marked."
 
 
+def test_nothing_left_to_learn_from_is_said_at_once(make_runtime: Make, tmp_path: Path) -> None:
+    runtime = make_runtime("First.")
+    context, reply = talk(runtime)
+    with pytest.raises(AttuneError, match="Nothing has been rated yet"):
+        commands.run(runtime, "/forget retrain", context)
+    event = runtime.rate(reply, 1)
+    runtime.use(runtime.registry.add(light_adapter(tmp_path / "trained"), light_meta(event.id)).version)
+    commands.run(runtime, "/forget rating yes", context)
+    done = commands.run(runtime, "/forget retrain", context)
+    assert done.text.startswith("Nothing has been rated yet")
+    assert done.text.endswith("The base speaks, in the place of v1.")
+    assert (done.action, runtime.clock.updating, runtime.active_adapter()) == ("none", False, None)
+
+
 def test_what_an_adapter_said_in_its_report_is_forgotten_too(run: Attune, kept: Home, tmp_path: Path) -> None:
     report = {
         "algorithm": "kto",

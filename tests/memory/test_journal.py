@@ -1,4 +1,5 @@
 import json
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -40,6 +41,21 @@ def test_edited_first_messages_are_siblings(journal: Journal, asked: Message) ->
     elsewhere = journal.add_user(journal.start_conversation().id, None, "Another root")
     assert journal.siblings(other.id) == [asked, other]
     assert journal.siblings(elsewhere.id) == [elsewhere]
+
+
+def test_the_first_characters_of_an_id_name_a_reply(
+    journal: Journal, asked: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, question = reply(journal, asked).id, asked.id
+    assert journal.reply_named(one) == journal.reply_named(one[:8]) == one
+    for no_reply in (one[:7], question[:8], "", "%" * 8, "f" * 40, one + "0"):
+        assert journal.reply_named(no_reply) == no_reply
+    alike = iter([uuid.UUID("12345678" + last * 24) for last in "ab"])
+    with monkeypatch.context() as fixed:
+        fixed.setattr(uuid, "uuid4", lambda: next(alike))
+        two, three = reply(journal, asked).id, reply(journal, asked).id
+    assert journal.reply_named("12345678") == "12345678"
+    assert [journal.reply_named(name[:9]) for name in (two, three)] == [two, three]
 
 
 def test_a_reply_keeps_how_it_came_about_to_the_letter(journal: Journal, asked: Message) -> None:

@@ -13,7 +13,7 @@ from policies.decoding import AHEAD_CHUNK
 from policies.language_policy import LanguagePolicy, PolicyError
 from policies.policy import Generated, Policy, SamplingParams, TokenChunk
 from tests.policies.saying import GREEDY, HELLO, SYSTEM, raw_greedy, say
-from tests.policies.tiny_models import make_adapter, make_model, shared_model
+from tests.policies.tiny_models import make_model, shared_model
 
 TOOL = {
     "type": "function",
@@ -290,49 +290,3 @@ def test_a_closed_policy_says_so(tmp_path: Path) -> None:
         list(policy.stream([HELLO], GREEDY))
     with pytest.raises(PolicyError, match="closed"):
         policy.swap(None)
-
-
-@pytest.mark.slow
-def test_the_loop_is_as_fast_as_the_one_in_transformers(tmp_path: Path) -> None:
-    import time
-
-    import torch
-
-    sizes = {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 4, "head_dim": 32}
-    heads = {"num_attention_heads": 8, "num_key_value_heads": 8, "vocab_size": 2048}
-    folder = make_model(tmp_path / "m", "llama", max_position_embeddings=2048, **sizes, **heads)
-    policy = LanguagePolicy(resolve(str(folder)), device="cpu")
-    policy.stop_ids = frozenset()
-    policy.model.generation_config.eos_token_id = None
-    adapter = make_adapter(tmp_path / "a", folder)
-    messages = [SYSTEM, {"role": "user", "content": "Tell me about rivers. " * 20}]
-    count = 150
-
-    def ours() -> float:
-        policy.swap(policy.adapter, str(adapter) if policy.adapter else None)
-        started = time.process_time()
-        say(policy, messages, SamplingParams(0.7, 0.95, count))
-        return time.process_time() - started
-
-    def theirs() -> float:
-        prompt = torch.tensor([policy._format.encode(policy.prompt_text(messages))])
-        started = time.process_time()
-        policy.model.generate(
-            prompt,
-            attention_mask=torch.ones_like(prompt),
-            max_new_tokens=count,
-            do_sample=True,
-            temperature=0.7,
-            top_p=0.95,
-            top_k=0,
-            pad_token_id=0,
-        )
-        return time.process_time() - started
-
-    for version in (None, "v1"):
-        policy.swap(version, str(adapter) if version else None)
-        ours(), theirs()
-        mine, other = zip(*[(ours(), theirs()) for _ in range(5)], strict=True)
-        ratio = sorted(other)[2] / sorted(mine)[2]
-        print(f"adapter {version}: {ratio:.2f} times the tokens/s of model.generate")
-        assert ratio >= 0.9
