@@ -37,10 +37,10 @@ install: $(INSTALLED) ## create .venv and install Attune in it; the command is t
 dev: $(DEV) ## install, with what the tests and checks need
 
 test: $(DEV) ## run the tests (ARGS="-k name" is passed on to pytest)
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(ARGS)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 slow: $(DEV) ## run the long tests
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow --timeout 1200 $(ARGS)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m slow --timeout 1200 $(ARGS)
 
 lint: $(DEV) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -80,6 +80,7 @@ def user(text: str) -> dict[str, str]:
     return {"role": "user", "content": text}
 
 
+@pytest.mark.slow
 def test_stacked_goes_on_from_what_the_last_update_made(opened: Callable[[str], BenchLearner]) -> None:
     learner = opened("stacked")
     assert isinstance(learner, StackedLearner)

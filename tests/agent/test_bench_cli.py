@@ -133,6 +133,7 @@ class Bare:
         pass
 
 
+@pytest.mark.slow
 def test_serving_prints_the_object_that_was_promised(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

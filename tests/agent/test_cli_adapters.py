@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from memory.database import open_home
 from policies.adapters import AdapterRegistry
 from policies.base_models import resolve
@@ -74,6 +76,7 @@ def test_an_adapter_of_another_base_stays_out(attune: Attune, tmp_path: Path, ti
     assert asked["policy"] == {"base": "other", "adapter": version}
 
 
+@pytest.mark.slow
 def test_train_needs_ratings_and_then_makes_an_adapter(attune: Attune) -> None:
     assert "rate a few replies" in sentence(attune("train", "--json"))
     prompts = "".join(f"Tell me about number {number}.\n" for number in range(8))

@@ -23,6 +23,7 @@ from tests.policies.tiny_models import make_adapter, make_model, shared_adapter,
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_twenty_kills(tmp_path: Path) -> None:
     spec = resolve(str(make_model(tmp_path / "tiny")))

@@ -83,6 +83,7 @@ def tied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguagePolicy]:
     loaded.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "grpo"])
 def test_replies_get_what_is_rewarded(name: str, tied: LanguagePolicy, tmp_path: Path) -> None:
     """Someone likes replies of tokens from one half of the vocabulary."""

@@ -70,6 +70,7 @@ def test_an_error_of_the_child_is_one_sentence(home: Path, folder: Path) -> None
     assert job.error == "Nothing has been rated yet: rate a few replies up and down, then train."
 
 
+@pytest.mark.slow
 def test_killed_or_cancelled_children_leave_no_half_adapter(
     home: Path, policy: LanguagePolicy, folder: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_killed_or_cancelled_children_leave_no_half_adapter(
         pass
 
 
+@pytest.mark.slow
 def test_what_a_child_had_no_time_to_sweep_goes_when_it_is_cancelled(
     home: Path, policy: LanguagePolicy, folder: Path
 ) -> None:
