@@ -269,7 +269,7 @@ def test_make_chat_installs_once_and_opens(checkout: Checkout) -> None:
 
 
 def test_make_test_installs_the_extra_once_and_that_is_enough_for_chat(checkout: Checkout) -> None:
-    assert checkout.make("test").stdout.splitlines()[-1] == "pytest -n auto"
+    assert checkout.make("test").stdout.splitlines()[-1] == "pytest -n auto --dist worksteal"
     checkout.make("test")
     checkout.make("chat")
     assert checkout.calls("-m pip") == ["-m pip install -c constraints.txt -e .[dev]"]
