@@ -13,7 +13,7 @@ from agent.tui.widgets.status import StatusLine
 from memory.records import Recalled
 from tests.agent.tui.fake_runtime import Call, FakeRuntime
 from tests.agent.tui.kept import REPORT, freeze_times, make_adapter
-from tests.agent.tui.waiting import say, talked, until, words
+from tests.agent.tui.waiting import laid_out, say, talked, until, words
 
 TEA = """Tea is made from the leaves of one plant. How you treat them makes the kind:
 
@@ -112,7 +112,7 @@ def test_screen(lived_in: FakeRuntime, snap_compare, key: str, expected: str, si
             titles = [str(fold.title) for fold in app.screen.query("Collapsible")]
             return app.screen is not app.chat and expected in words(app.screen) + "\n".join(titles)
 
-        await until(there)
+        await until(lambda: there() and laid_out(app.screen))
         await pilot.pause()
 
     assert snap_compare(AttuneApp(lived_in), terminal_size=size, run_before=before)

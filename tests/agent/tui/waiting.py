@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from textual.app import App
 from textual.css.query import NoMatches
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import DataTable, Static
 
 from agent.tui.app import AttuneApp, settled
 from agent.tui.widgets.lines import NoticeLine
@@ -44,6 +45,18 @@ async def running(runtime: FakeRuntime, size: tuple[int, int] = (80, 24)) -> Asy
         else:
             await until(lambda: app.chat.prompt.has_focus)
         yield pilot
+
+
+def laid_out(screen: Widget) -> bool:
+    """Whether the columns of every table in `screen` are as wide as what is in them.
+
+    A table measures new rows when it has nothing else to do.
+    """
+    return all(
+        column.content_width >= max((cell_len(str(cell)) for cell in table.get_column(key)), default=0)
+        for table in screen.query(DataTable)
+        for key, column in table.columns.items()
+    )
 
 
 async def say(pilot: Pilot[None], text: str) -> None:
