@@ -128,7 +128,9 @@ def test_dialog(lived_in: FakeRuntime, snap_compare, keys: tuple[str, ...], dial
         app = await chat(pilot)
         app.chat.prompt.focus()
         await pilot.press(keys[0])
-        await until(lambda: app.screen is app.chat or "3 memories" in words(app.screen))
+        await until(
+            lambda: app.screen is app.chat or ("3 memories" in words(app.screen) and laid_out(app.screen))
+        )
         await until(lambda: app.focused is app.chat.transcript.newest or app.screen.chosen)
         await pilot.press(keys[1])
         await until(lambda: isinstance(app.screen, dialog) and app.focused is not None)
