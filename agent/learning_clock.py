@@ -90,7 +90,8 @@ class LearningClock:
         return True
 
     def start(self, algorithm: str = "auto") -> None:
-        """Start training in a child process. AttuneError when one runs here, or when nothing was rated."""
+        """Start training in a child process. AttuneError when one runs, here or in another process, or when
+        nothing was rated."""
         from policies.update import UpdateJob
 
         with self._lock:
