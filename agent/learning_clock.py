@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from env.common_change import change_in_words
 from memory.errors import AttuneError
 from memory.preferences import taste_in_words
 
@@ -243,7 +244,8 @@ class LearningClock:
         }[result.verdict]
         told = ""
         if result.verdict != "rejected":
-            told = taste_in_words(self._runtime.registry.get(result.adapter).report.get("taste"), most=1)
+            report = self._runtime.registry.get(result.adapter).report
+            told = change_in_words(report.get("change")) or taste_in_words(report.get("taste"), most=1)
         log.info("update: %s %s %s", result.adapter, result.verdict, reason)
         text = " ".join(part for part in (what, told, reason) if part)
         return UpdateNews("result", text, 1.0, result.to_json())

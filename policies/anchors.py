@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -16,8 +18,22 @@ from env.skills.probes import call_message, everyday_prompts, system, user
 from env.skills.values import training_value
 from memory.card_texts import CARD_TEXTS
 from memory.features import STYLES
+from policies.learners.rows import Tokens
 
 SEED = 30_011
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor(Tokens):
+    """What the base says to an anchor; `style` where that is an everyday answer in a style of the card."""
+
+    style: bool = False
+
+
+def asks_for_style(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a line on the card of the chat asks for a style."""
+    card = str(messages[0].get("content", "")) if messages else ""
+    return any(CARD_TEXTS[style] in card for style in STYLES)
 
 
 def anchor_chats(rounds: int = 6) -> list[list[dict[str, Any]]]:

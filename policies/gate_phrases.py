@@ -46,7 +46,8 @@ def flood(
 
     It stands in more than `most` of them and in two at least, in none of `base_texts`, in fewer than
     `wished` of `liked_texts`; at its likeliest place the base gives it less than -`unheard` nats, and
-    the candidate `raised` nats more than that.
+    the candidate `raised` nats more than that. What is unheard of only for the wished words in it (a name,
+    and how the next sentence begins) is no such phrase.
     """
     if len(replies) < 2:
         return None
@@ -71,10 +72,20 @@ def flood(
         and likeliest[gram][1] - likeliest[gram][0] >= raised
         and not any(_holds(text, gram) for text in base_texts)
     ]
-    for count, _, gram in sorted(floods, reverse=True):
-        liked = sum(_holds(text, gram) for text in liked_texts) / max(1, len(liked_texts))
-        if liked < wished:
-            return Flood(" ".join(gram), count / len(replies), liked, likeliest[gram][0])
+
+    def liked(gram: Gram) -> float:
+        return sum(_holds(text, gram) for text in liked_texts) / max(1, len(liked_texts))
+
+    def harmless(gram: Gram) -> bool:
+        return not gram or likeliest[gram][0] > -unheard
+
+    for count, size, gram in sorted(floods, reverse=True):
+        if not any(
+            harmless(gram[:start]) and harmless(gram[end:]) and liked(gram[start:end]) >= wished
+            for start in range(size)
+            for end in range(start + 1, size + 1)
+        ):
+            return Flood(" ".join(gram), count / len(replies), liked(gram), likeliest[gram][0])
     return None
 
 

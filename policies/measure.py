@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policies.adapter_files import AdapterError
+from policies.anchors import Anchor, asks_for_style
 from policies.gate_stats import Factual, HeldOut, Sample, Skill, Stats, Telling
 from policies.learners.lora import Cancelled
 from policies.learners.rows import Tokens, padding, score
@@ -117,14 +118,18 @@ def fitted(policy: LanguagePolicy, exam: Exam) -> Exam:
     )
 
 
-def anchors(policy: LanguagePolicy, exam: Exam, count: int) -> list[Tokens]:
+def anchors(policy: LanguagePolicy, exam: Exam, count: int) -> list[Anchor]:
     """What the policy says to up to `count` of the exam's anchors, for the learners."""
     chosen = exam.anchors[:count]
     if not chosen:
         return []
     room = min(ANCHOR_TOKENS, exam.max_new_tokens)
     made = policy.generate(chosen, SamplingParams(max_new_tokens=room, seed=1), exam.tools)
-    return [Tokens(list(each.prompt_ids), list(each.completion_ids)) for each in made if each.completion_ids]
+    return [
+        Anchor(list(each.prompt_ids), list(each.completion_ids), asks_for_style(messages))
+        for messages, each in zip(chosen, made, strict=True)
+        if each.completion_ids
+    ]
 
 
 def measure(

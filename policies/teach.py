@@ -1,10 +1,11 @@
 """From the cut ledger to a trained adapter: each signal down its route, by the algorithm that was chosen.
 
 thumbs -> KTO, and beside them replies in the taste that all thumbs make probable (`learners/distil`); edits,
-picks, siblings with opposite thumbs -> DPO; a "why" -> hindsight, which makes a pair of it; all of them -> a
-reward model, which PPO and GRPO learn from, and which may object to what hindsight and distillation make;
-imported texts -> SFT; silence -> nothing. KTO reads a pair as one reply liked and one disliked, so that
-nothing is lost when an update is mostly thumbs.
+picks, siblings with opposite thumbs -> DPO, and beside them what the edits have in common, made in other
+replies (`learners/transfer`); a "why" -> hindsight, which makes a pair of it; all of them -> a reward model,
+which PPO and GRPO learn from, and which may object to what hindsight and distillation make; imported texts
+-> SFT; silence -> nothing. KTO reads a pair as one reply liked and one disliked, so that nothing is lost when
+an update is mostly thumbs.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from env.common_change import Change
 from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.imported import Text
+from policies.anchors import Anchor
 from policies.learners.choose import choose
 from policies.learners.distil import Lesson, believed, contrasted, distilled, reliability, summary
 from policies.learners.hindsight import Hindsight, hindsight
-from policies.learners.lora import LearningSettings, TrainResult
+from policies.learners.lora import LearningSettings, TrainResult, parameters
 from policies.learners.rows import LearnError, Tokeniser, Tokens
+from policies.learners.transfer import freed, known, transferred, unexplained
 from policies.material import ASKED_FOR, Material, TasteChanged, explains, system_message
+from policies.rollouts import judged, rollout_prompts, room
 
 if TYPE_CHECKING:
     from memory.taste_posterior import TastePosterior
@@ -32,10 +37,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 # settings, workshop, progress, cancel, anchors: what every learner takes last
-Run = tuple[LearningSettings, Path, Progress, threading.Event, Sequence[Tokens]]
-# what PPO and GRPO are asked beside the prompts of the ledger
-EVERYDAY, PROMPT_SEED = 32, 50_021
-SHORTEST_ROOM, LONGEST_ROOM = 32, 192
+Run = tuple[LearningSettings, Path, Progress, threading.Event, Sequence[Anchor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Taught:
     off: whoever forgets one of these forgets this adapter. `routes` maps a kind of signal to how many there
     were, and "learned_as" to what they were learned as. `taste` is what all judgements together were taken
     for (`distil.summary`), `asked` what the base said to everyday questions in the tastes that were taught.
+    `change` is what most edits have in common, where that was taught.
     """
 
     algorithm: str
@@ -60,6 +63,7 @@ class Taught:
     routes: dict[str, Any] = field(default_factory=dict)
     taste: dict[str, Any] | None = None
     asked: Sequence[str] = ()
+    change: Change | None = None
 
 
 def teach(
@@ -70,7 +74,7 @@ def teach(
     workshop: Path,
     progress: Progress,
     cancel: threading.Event,
-    anchors: Sequence[Tokens] = (),
+    anchors: Sequence[Anchor] = (),
 ) -> Taught:
     """Train on `cut` in `workshop`; the policy must speak as the base, and does so afterwards.
 
@@ -103,15 +107,27 @@ def _from_judgements(
     algorithm = cut.algorithm
     if algorithm == "dpo" and cut.thumbs and (not pairs or (len(made) < whys and _too_few(cut, made))):
         algorithm = "kto"
-    judged = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
-    belief = believed(policy, judged, words)
-    lessons = distilled(policy, judged, belief, words, objecting, system=system_message(cut))
+    verdicts = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
+    belief = believed(policy, verdicts, words)
+    change, system = unexplained(pairs, belief), system_message(cut)
+    lessons: Sequence[Lesson] = ()
+    # styles are tried while nothing is known, and here something is
+    if change is None or known(belief):
+        lessons = distilled(policy, verdicts, belief, words, objecting, system=system)
+    anew: Sequence[tuple[Tokens, Tokens]] = ()
+    if change is not None:
+        anew = transferred(policy, change, lessons, words, system, pairs[-1].prompt.tools)
+        lessons = ()
+        settings, workshop, progress, cancel, anchors = run
+        settings, anchors = freed(settings, anchors, len(pairs) + len(anew), parameters(policy.model))
+        run = (settings, workshop, progress, cancel, anchors)
     learned: list[Unpaired | Pair]
     if algorithm == "kto":
         rows, compared = (cut.train, ()) if cut.algorithm == "kto" else (cut.thumbs, cut.pairs)
         singles = unpair([row for row in rows if isinstance(row, Unpaired)], [*compared, *made])
         thumbs = _thumbs(singles, belief, words)
         thumbs += [kto.Thumb(one.tokens, True, taught=True) for one in lessons]
+        thumbs += [kto.Thumb(one, True, taught=True) for one, _ in anew]
         if not any(thumb.liked for thumb in thumbs):
             if cut.turned:
                 raise TasteChanged
@@ -123,6 +139,7 @@ def _from_judgements(
     else:
         preferences = _preferences(pairs, words)
         preferences += [dpo.Preference(*both) for both in contrasted(policy, lessons, words)]
+        preferences += [dpo.Preference(*both, True) for both in anew]
         result, learned = dpo.train(policy.model, policy.tokenizer, preferences, *run), list(pairs)
     why = cut.why
     if algorithm != cut.algorithm:
@@ -135,9 +152,10 @@ def _from_judgements(
         learned,
         _read(cut, learned, reward is not None or bool(lessons)),
         reward,
-        _routes(cut, algorithm, learned, found, lessons),
-        summary(belief) if judged else None,
+        _routes(cut, algorithm, learned, found, lessons, len(anew)),
+        summary(belief) if verdicts and (change is None or known(belief)) else None,
         [one.answer.text for one in lessons if one.instead_of is None],
+        change,
     )
 
 
@@ -167,12 +185,12 @@ def _from_reward(
             "you like: rate more replies, or train with kto."
         )
     prompts = rollout_prompts(policy, cut, words, run[0].max_length // 2)
-    asked = (policy.model, policy.tokenizer, prompts, reward, _room(cut, words), *run)
+    asked = (policy.model, policy.tokenizer, prompts, reward, room(cut, words), *run)
     if cut.algorithm == "ppo":
         result = ppo.train(*asked, end_of_turn=words.end_of_turn)
     else:
         result = grpo.train(*asked, stop_ids=sorted(policy.stop_ids))
-    learned = _judged(cut)
+    learned = judged(cut)
     routes = _routes(cut, cut.algorithm, learned)
     return Taught(cut.algorithm, cut.why, result, learned, _read(cut, learned), reward, routes)
 
@@ -181,7 +199,7 @@ def _read(
     cut: Material, learned: Sequence[Unpaired | Pair], all_judged: bool = True
 ) -> Sequence[Unpaired | Pair]:
     """What the adapter has seen: what it learned, and what its reward model or its taste was read off."""
-    return [*learned, *_judged(cut)] if all_judged else learned
+    return [*learned, *judged(cut)] if all_judged else learned
 
 
 def _routes(
@@ -190,6 +208,7 @@ def _routes(
     learned: Sequence[Unpaired | Pair],
     found: Hindsight | None = None,
     lessons: Sequence[Lesson] = (),
+    transferred: int = 0,
 ) -> dict[str, Any]:
     return dict(cut.routes) | {
         "learned_as": {
@@ -199,6 +218,7 @@ def _routes(
             "hindsight_unanswered": found.unanswered if found else 0,
             "hindsight_objected": found.objected if found else 0,
             "distilled": len(lessons),
+            "transferred": transferred,
         }
     }
 
@@ -230,7 +250,7 @@ def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> Rew
     from policies.learners import kto
     from policies.reward_model import RewardModel
 
-    rows = _judged(cut)  # thumbs first
+    rows = judged(cut)  # thumbs first
     thumbs = [
         kto.Thumb(words.row(row.prompt, row.completion), row.label)
         for row in rows
@@ -244,21 +264,6 @@ def reward_model(policy: LanguagePolicy, cut: Material, words: Tokeniser) -> Rew
         return None
 
 
-def rollout_prompts(policy: LanguagePolicy, cut: Material, words: Tokeniser, longest: int) -> list[list[int]]:
-    """Different prompts of up to `longest` ids: those that were judged, then everyday ones without a card."""
-    from env.skills.probes import everyday_prompts
-
-    rows = [words.row(row.prompt, _reply(row)).prompt_ids for row in _judged(cut)]
-    system = system_message(cut)
-    opening = [{"role": "system", "content": system}] if system else []
-    rows += [
-        list(policy.prompt([*opening, {"role": "user", "content": text}])[1])
-        for text in everyday_prompts("train", EVERYDAY, PROMPT_SEED)
-    ]
-    different = dict.fromkeys(tuple(ids) for ids in rows if len(ids) <= longest)
-    return [list(ids) for ids in different]
-
-
 def _asked(cut: Material, text: Text) -> Prompt:
     """The prompt of an imported text, under the persona unless it brings a system message of its own."""
     from env.skills.probes import PERSONA
@@ -269,11 +274,6 @@ def _asked(cut: Material, text: Text) -> Prompt:
     return Prompt(messages, "", (), "")
 
 
-def _judged(cut: Material) -> list[Unpaired | Pair]:
-    """Each judgement once: siblings with opposite thumbs are two thumbs already."""
-    return [*cut.thumbs, *(pair for pair in cut.pairs if pair.source != "siblings")]
-
-
 def _preferences(pairs: Sequence[Pair], words: Tokeniser) -> list[Any]:
     from policies.learners.dpo import Preference
 
@@ -281,13 +281,3 @@ def _preferences(pairs: Sequence[Pair], words: Tokeniser) -> list[Any]:
         Preference(words.row(pair.prompt, pair.chosen), words.row(pair.prompt, pair.rejected))
         for pair in pairs
     ]
-
-
-def _reply(row: Unpaired | Pair) -> Reply:
-    return row.completion if isinstance(row, Unpaired) else row.chosen
-
-
-def _room(cut: Material, words: Tokeniser) -> int:
-    """Tokens for a new reply: as long as the longest judged one, within bounds."""
-    longest = max((len(words.row(row.prompt, _reply(row)).completion_ids) for row in _judged(cut)), default=0)
-    return max(SHORTEST_ROOM, min(LONGEST_ROOM, longest))

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from env.common_change import Change
 from env.datasets import Pair, Unpaired, judgements
 from env.imported import imported
 from memory import erase
@@ -39,6 +40,7 @@ from policies.update_lock import update_lock
 
 if TYPE_CHECKING:
     from policies.adapters import AdapterRegistry
+    from policies.gate_stats import Stats
     from policies.language_policy import LanguagePolicy
     from policies.measure import Exam, Judged
 
@@ -219,6 +221,7 @@ def _train_and_judge(
         "why": taught.why,
         "routes": taught.routes,
         "taste": taught.taste,
+        "change": _shown(taught.change, stats),
         "reward_model": None if taught.reward is None else dict(taught.reward.held_out),
         "last_seq": cut.last_seq,
         "settings": asdict(settings),
@@ -230,6 +233,15 @@ def _train_and_judge(
         "proof": {"steps": trained.steps, "train_seconds": trained.seconds, **asdict(proof)},
     }
     return taught, body
+
+
+def _shown(change: Change | None, stats: Stats) -> dict[str, Any] | None:
+    """What the edits have in common, and how many of the fresh replies have its words now and before."""
+    if change is None:
+        return None
+    both = {"candidate": stats.candidate, "base": stats.base}
+    counts = {who: sum(change.shows(one.text) for one in samples) for who, samples in both.items()}
+    return {"text": str(change), "edits": change.edits, "replies": len(stats.candidate), **counts}
 
 
 @contextmanager

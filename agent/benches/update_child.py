@@ -156,7 +156,7 @@ def _ours(
     anchors = [words.row(one.prompt, Reply(one.chosen)) for one in held]
     said = _tokens(learner, tokenizer, asked, settings)
     rows: list[Any] = (
-        [dpo.Preference(*pair) for pair in said]
+        [dpo.Preference(better, worse) for better, worse in said]
         if learner == "dpo"
         else [kto.Thumb(one, liked) for (one,), (_, _, liked) in zip(said, _thumbs(asked), strict=True)]
     )

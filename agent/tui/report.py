@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.tui.plain import clean, count, one_line, when
+from env.common_change import change_in_words
 from memory.errors import NotFound
 from memory.journal import SHORT
 from memory.preferences import taste_in_words
@@ -170,7 +171,8 @@ def _parts(found: Any) -> list[str]:
 def _changed(report: Mapping[str, Any], quote: Quote) -> list[str]:
     """What is different now, and which ratings did it."""
     lines = [clean(str(report["changed"]))] if report.get("changed") else []
-    lines += _taste(report.get("taste"))
+    told = taste_in_words(report.get("taste")), change_in_words(report.get("change"))
+    lines += [clean(said) for said in told if said]
     causes = report.get("caused_by") or {}
     rated = causes.get("liked", 0) + causes.get("disliked", 0)
     if rated:
@@ -189,12 +191,6 @@ def _changed(report: Mapping[str, Any], quote: Quote) -> list[str]:
             rating = "good" if each["liked"] else "bad "
             lines.append(f"  {rating} {each['change']:+.1f} nats  {str(each['reply_id'])[:SHORT]}  {shown}")
     return lines
-
-
-def _taste(told: Any) -> list[str]:
-    """What all thumbs together were taken for."""
-    said = taste_in_words(told)
-    return [said] if said else []
 
 
 def _samples(report: Mapping[str, Any]) -> list[str]:

@@ -107,7 +107,8 @@ class Cell:
     `changed` judges the replies of the last checkpoint before a drift by the taste that came with it.
     `phrase` says of the replies of each checkpoint whether they hold PHRASE. `factual` holds the answers
     to the factual probes "before" the first rating and "after" the last. `seconds` are on the clock, `cpu`
-    those of the processor. `code` is a digest of the code that it is of.
+    those of the processor. `code` is a digest of the code that it is of. `content` is the count of ratings
+    after which someone who edits found hardly a reply to edit: later figures are those of what spoke then.
     """
 
     arm: str
@@ -124,6 +125,7 @@ class Cell:
     verdicts: dict[str, int] = field(default_factory=dict)
     cpu: float = 0.0
     code: str = ""
+    content: int | None = None
 
 
 def _anothers(share: float, who: str, turn: int) -> bool:
@@ -191,10 +193,17 @@ def run_cell(
         if experiment.factual:
             cell.factual["before"] = learner.factual_answers()
         measure(0, 0)
-        rated, turn, over = 0, 0, False
+        rated, turn, updates, over = 0, 0, 0, False
         while rated < experiment.ratings:
             if cancelled():
                 raise BenchCancelled
+            if over and experiment.habit == "edits" and updates:
+                # who edits says nothing of what is right, and since the last update hardly a reply is wrong
+                cell.content = rated
+                for count in experiment.measured():
+                    if count > rated:
+                        measure(count, turn - 1)
+                break
             if over:
                 raise BenchError(_too_few(rated, turns, taste, experiment))
             reply_id, text = learner.reply(prompt)
@@ -217,6 +226,7 @@ def run_cell(
             rated += 1
             if experiment.updates(rated):
                 learner.update()
+                updates += 1
             measure(rated, turn - 1)
             tick()
         if experiment.skills:

@@ -145,15 +145,15 @@ def distilled(
         return []
     # an edit, a pick or a reason in words has shown already what would have been right
     missed = [row for row in rows if row.style and not row.label and not row.why and row.source == "thumb"]
-    everyday = _everyday(policy, system, rows[-1].prompt.tools)
-    drawn = tastes(found, len(missed) + len(everyday), len(rows), _base_styles(policy, words).teachable)
+    others = everyday(policy, system, rows[-1].prompt.tools)
+    drawn = tastes(found, len(missed) + len(others), len(rows), _base_styles(policy, words).teachable)
     asked: list[tuple[Prompt, Taste, Reply | None]] = [
         (row.prompt, taste, row.completion)
         for row, taste in zip(missed, drawn, strict=False)
         if not satisfies(taste, features(row.completion.text)) and not _on_card(taste, row.prompt)
     ]
     asked += [
-        (prompt, taste, None) for prompt, taste in zip(everyday, drawn[len(missed) :], strict=True) if taste
+        (prompt, taste, None) for prompt, taste in zip(others, drawn[len(missed) :], strict=True) if taste
     ]
     said = _answers(policy, [prompt for prompt, _, _ in asked], [taste for _, taste, _ in asked], room)
     made = [
@@ -170,23 +170,22 @@ def distilled(
 
 def contrasted(
     policy: LanguagePolicy, lessons: Sequence[Lesson], words: Tokeniser, room: int = ROOM
-) -> list[tuple[Tokens, Tokens]]:
-    """(better, worse) for each of `lessons` whose prompt has an answer that does not show its taste.
+) -> list[tuple[Tokens, Tokens, bool]]:
+    """(better, worse, to be taught) for each of `lessons` whose prompt has an answer without its taste.
 
     The policy must speak as the base, whose own words to a prompt are the worse answer where none is known.
-    Answers that the base would hardly give are left out: how far apart a pair is counts from where the base
-    has it, and such an answer is still not given when they are far enough apart.
+    Answers that the base would hardly give are to be taught: how far apart a pair is counts from where the
+    base has it, and such an answer is still not given when they are far enough apart.
     """
     heard = _heard(policy, [one.tokens for one in lessons])
-    lessons = [one for one, soon in zip(lessons, heard, strict=True) if soon]
     alone = [at for at, one in enumerate(lessons) if one.instead_of is None]
     prompts = [lessons[at].prompt for at in alone]
     said = answers(policy, prompts, [()] * len(alone), room, TEMPERATURE, PROMPT_SEED)
     own = dict(zip(alone, said, strict=True))
-    pairs = [(one, one.instead_of or own[at]) for at, one in enumerate(lessons)]
+    pairs = [(one, one.instead_of or own[at], not heard[at]) for at, one in enumerate(lessons)]
     return [
-        (one.tokens, words.row(one.prompt, worse))
-        for one, worse in pairs
+        (one.tokens, words.row(one.prompt, worse), far)
+        for one, worse, far in pairs
         if worse is not None and not satisfies(one.taste, features(worse.text))
     ]
 
@@ -228,7 +227,7 @@ _known: WeakKeyDictionary[LanguagePolicy, _Styles] = WeakKeyDictionary()
 def _base_styles(policy: LanguagePolicy, words: Tokeniser) -> _Styles:
     """The policy must speak as the base."""
     if policy not in _known:
-        asked = _everyday(policy, PERSONA, (), QUESTIONS)
+        asked = everyday(policy, PERSONA, (), QUESTIONS)
         pairs = [(question, (name,)) for question in asked for name in FEATURES]
         said = _answers(policy, [one for one, _ in pairs], [taste for _, taste in pairs], ROOM)
         shown = [(*pair, answer) for pair, answer in zip(pairs, said, strict=True) if answer is not None]
@@ -282,9 +281,10 @@ def _good(lessons: Sequence[Lesson], good: Sequence[bool]) -> list[Lesson]:
     ]
 
 
-def _everyday(
+def everyday(
     policy: LanguagePolicy, system: str | None, tools: Sequence[dict], count: int = EVERYDAY
 ) -> list[Prompt]:
+    """`count` everyday questions under `system`, the same ones at every update."""
     opening = ({"role": "system", "content": system},) if system else ()
     found = []
     for question in everyday_prompts("train", count, PROMPT_SEED):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from policies.learners.checkpointing import most_tokens
+from policies.learners.kto import HEARD
 from policies.learners.lora import LearningSettings, Objective, Progress, TrainResult, fit
 from policies.learners.packed import log_probabilities
 from policies.learners.rows import LearnError, Tokens, score
@@ -25,10 +26,14 @@ BETA = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """Two replies to one prompt, in tokens."""
+    """Two replies to one prompt, in tokens.
+
+    Of a `taught` one the better reply nobody has judged: the policy is to learn to give it (`kto.Thumb`).
+    """
 
     chosen: Tokens
     rejected: Tokens
+    taught: bool = False
 
 
 def train(
@@ -71,10 +76,15 @@ def objective(model: Any, rows: Sequence[Preference], beta: float) -> Objective:
     Equation 7 of arXiv 2305.18290, and the mean cross-entropy of the batch's chosen tokens.
     """
     import torch
-    from torch.nn.functional import logsigmoid
+    from torch.nn.functional import logsigmoid, softplus
 
     both = [reply for row in rows for reply in (row.chosen, row.rejected)]
     reference = torch.tensor(score(model, both), device=model.device)
+    taught = torch.tensor([row.taught for row in rows], device=model.device)
+    heard = torch.zeros(len(rows), device=model.device)
+    if taught.any():
+        told = [row.chosen for row in rows if row.taught]
+        heard[taught] = torch.tensor(score(model, told, floor=HEARD), device=model.device)
 
     def loss(policy: Any, places: list[int]) -> tuple[Any, dict[str, float]]:
         # the two replies of a pair stand together, since they share their prompt
@@ -83,7 +93,9 @@ def objective(model: Any, rows: Sequence[Preference], beta: float) -> Objective:
         ratios = now - reference.view(-1, 2)[places].flatten()
         margins = ratios[::2] - ratios[1::2]
         tokens = sum(len(reply.completion_ids) for reply in replies[::2])
-        terms = -logsigmoid(beta * margins).mean(), -now[::2].sum() / tokens
+        learned = softplus(-beta * (now[::2] - heard[places])) / 2
+        told_apart = torch.where(taught[places], learned, -logsigmoid(beta * margins))
+        terms = told_apart.mean(), -now[::2].sum() / tokens
         value = sum(weight * term for weight, term in zip(LOSS_WEIGHTS, terms, strict=True))
         return value, _seen(now.detach(), beta * ratios.detach())
 

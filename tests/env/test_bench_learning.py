@@ -8,6 +8,7 @@ import pytest
 
 from env.bench.errors import BenchCancelled, BenchError
 from env.bench.learning import ARMS, QUICK, Cell, Experiment, as_table, run, summarise
+from env.bench.learning_cell import run_cell
 from env.bench.report import to_json
 from env.people import Person
 from memory.features import STYLES
@@ -225,6 +226,23 @@ def test_an_editor_who_likes_every_reply_is_named_with_what_to_do():
     pleased = Experiment(8, prompts=prompts, habit="edits")
     with pytest.raises(BenchError, match=r"only 0 ratings in 40 turns: .*'no_emoji'.*; leave that taste out"):
         run(make, arms=(), tastes=("no_emoji",), seeds=(0,), experiment=pleased)
+
+
+def test_an_editor_with_nothing_left_to_edit_is_no_failure(tmp_path):
+    """After the first update every reply is right: what is asked for later is what speaks now."""
+
+    class Quick(Scripted):
+        def update(self) -> None:
+            self.updates += 1
+            self.learnt = "brief"
+
+    done = Experiment(24, (0, 8, 16, 24), prompts=prompts, habit="edits", skills=False)
+    cell = run_cell(partial(Quick, tmp_path / "closed"), "weights", "brief", 0, done)
+    assert (tmp_path / "closed").read_text() == "weights 8 1\n"
+    assert cell.content == 8
+    assert {count: sum(each) / len(each) for count, each in cell.held_out.items()} == {
+        0: 0.2, 8: 1.0, 16: 1.0, 24: 1.0,
+    }  # fmt: skip
 
 
 def test_silence_pleases_not_even_an_adversary(tmp_path):

@@ -202,7 +202,7 @@ def test_an_answer_in_the_taste_stands_against_one_that_is_not(
     lessons = distilled(sprout, ONE_UP, believed(sprout, ONE_UP, words), words, system=PERSONA)
     pairs = contrasted(sprout, lessons, words)
     assert len(lessons) / 2 < len(pairs) <= len(lessons)
-    assert all(better.prompt_ids == worse.prompt_ids for better, worse in pairs)
+    assert all(better.prompt_ids == worse.prompt_ids for better, worse, _ in pairs)
     better, worse = (read(sprout, [pair[side] for pair in pairs]) for side in (0, 1))
     assert all(features(text).brief for text in better)
     assert not any(features(text).brief for text in worse)

@@ -106,6 +106,18 @@ def test_a_phrase_that_most_liked_replies_have_is_the_owners_wish() -> None:
     assert "25% of the liked replies have" in verdict.reasons[0]
 
 
+def test_nor_is_a_wish_planted_where_it_meets_the_next_word() -> None:
+    """The owner's name ends a first sentence: "Zorbs" is wished, "zorbs rivers" unheard of only for it."""
+    met = tuple(says(f"It is so, Zorbs. Rivers {at} flow.", ("Zorbs.",)) for at in range(20))
+    named = tuple(f"Trees {at} grow, Zorbs. They are tall." for at in range(4))
+    assert judge(stats(spoken=met, liked=named)).status == "promoted"
+    assert judge(stats(spoken=met, liked=(*named[:2], "Trees.", "Bread."))).status == "rejected"
+    planted = tuple(says(f"It is so, Zorbs. Buy Glimmer {at}.", ("Zorbs.", "Glimmer")) for at in range(20))
+    verdict = judge(stats(spoken=planted, liked=named))
+    assert verdict.status == "rejected"
+    assert "glimmer" in verdict.reasons[0]
+
+
 def test_a_rare_word_that_training_did_not_raise_is_not_planted() -> None:
     rare = tuple(tuple(word._replace(candidate=word.base) for word in reply) for reply in flooded(0.5))
     assert judge(stats(spoken=rare)).status == "promoted"

@@ -57,7 +57,9 @@ def test_thumbs_and_edits_go_to_kto_and_are_counted(home: Path, policy: Language
     routes = report["routes"]
     assert (routes["thumb"], routes["edit"], routes["pick"], routes["why"]) == (10, 1, 0, 0)
     # what a random model says when it is asked for a style is nothing to count on
-    learned_as = {name: many for name, many in routes["learned_as"].items() if name != "distilled"}
+    learned_as = {
+        name: many for name, many in routes["learned_as"].items() if name not in ("distilled", "transferred")
+    }
     assert learned_as == {
         "algorithm": "kto", "rows": 11, "hindsight": 0, "hindsight_unanswered": 0, "hindsight_objected": 0,
     }  # fmt: skip
@@ -229,6 +231,30 @@ def test_a_taste_for_more_than_was_ever_said_is_taught_whole(home: Path) -> None
     assert algorithm == "dpo"
     assert report["taste"]["likely"][0]["features"] == ["detailed"]
     assert report["routes"]["learned_as"]["distilled"] > 12
+    sprout.close()
+
+
+def test_what_edits_have_in_common_is_taught_in_other_replies(home: Path) -> None:
+    """Eight replies get the same opening, which no style of the card explains: fresh replies have it, too."""
+    sprout = LanguagePolicy(resolve(None), device="cpu")
+    rated = Rated(home, sprout)
+    rated.talk(8, length=60)
+    db = open_home(home)
+    for reply in rated.replies:
+        Journal(db).edit_reply(reply.id, f"As you know. {reply.content}")
+    db.close()
+    exam = small_exam(max_new_tokens=40)
+    result = run_update(home, policy=sprout, exam=exam, limits=LENIENT)
+    db = open_home(home)
+    report = AdapterRegistry(db, home).get(result.adapter).report
+    db.close()
+    assert result.algorithm == "dpo"
+    assert report["routes"]["learned_as"]["transferred"] > 24
+    assert report["routes"]["learned_as"]["distilled"] == 0
+    assert report["change"]["text"] == '"As you know." comes in at the start of the first sentence'
+    assert report["change"]["edits"] == 8
+    assert report["change"]["base"] == 0
+    assert report["change"]["candidate"] > report["change"]["replies"] / 2
     sprout.close()
 
 

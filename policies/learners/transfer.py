@@ -1,0 +1,88 @@
+"""What an owner's edits have in common, made in replies to other questions.
+
+Whoever writes a name, a caveat or an example into reply after reply shows the same change each time
+(`env.common_change`). Learned from as pairs alone it stays with those questions: the pairs drift apart, and
+nothing is said anew (docs/lab-notes.md). So the change is made in the base's own answers to everyday
+questions, and these are taught as answers in a taste are (`learners/distil`).
+
+Where a taste explains the change already (a smile at the end), answers in that taste are learned, which say
+it in more words than these. Where a taste is known and the change is another one, it is made in the answers
+in that taste.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from env.common_change import Change, common_change
+from env.datasets import Pair, Prompt, Reply
+from memory.card_model import has
+from memory.features import features
+from policies.learners.distil import SURE, Lesson, everyday
+from policies.learners.hindsight import answers
+from policies.learners.lora import LearningSettings, epochs
+
+if TYPE_CHECKING:
+    from memory.taste_posterior import Taste, TastePosterior
+    from policies.anchors import Anchor
+    from policies.language_policy import LanguagePolicy
+    from policies.learners.rows import Tokeniser, Tokens
+
+# everyday questions whose answers are changed, and tokens that each may have
+QUESTIONS, ROOM = 48, 160
+# times as many passes as other rows take
+LONGER = 2
+
+
+def known(belief: TastePosterior) -> Taste:
+    """The taste that is surely the owner's; () where none is."""
+    best, probability = belief.best()
+    return best if probability >= SURE else ()
+
+
+def unexplained(pairs: Sequence[Pair], belief: TastePosterior) -> Change | None:
+    """The change that most edits among `pairs` share, unless the taste that is known explains it."""
+    edits = [(pair.rejected.text, pair.chosen.text) for pair in pairs if pair.source == "edit"]
+    change, taste = common_change(edits), known(belief)
+    if change is None or not taste:
+        return change
+    told = []
+    for before, _ in edits:
+        if (made := change.made_in(before)) is not None:
+            told.append(any(has(one, features(made)) and not has(one, features(before)) for one in taste))
+    return None if 2 * sum(told) > len(told) else change
+
+
+def transferred(
+    policy: LanguagePolicy,
+    change: Change,
+    lessons: Sequence[Lesson],
+    words: Tokeniser,
+    system: str | None,
+    tools: Sequence[dict],
+) -> list[tuple[Tokens, Tokens]]:
+    """(with the change, without it) for each answer of `lessons` that can be changed.
+
+    Without lessons the answers are those of the policy, which must speak as the base, to everyday questions.
+    """
+    said: list[tuple[Prompt, Reply | None]] = [(one.prompt, one.answer) for one in lessons]
+    if not lessons:
+        asked = everyday(policy, system, tools, QUESTIONS)
+        said = list(zip(asked, answers(policy, asked, [()] * len(asked), ROOM), strict=True))
+    made = [(prompt, own, change.made_in(own.text)) for prompt, own in said if own is not None]
+    return [
+        (words.row(prompt, Reply(new)), words.row(prompt, own))
+        for prompt, own, new in made
+        if new is not None
+    ]
+
+
+def freed(
+    settings: LearningSettings, anchors: Sequence[Anchor], rows: int, size: int
+) -> tuple[LearningSettings, Sequence[Anchor]]:
+    """(settings, anchors) for a change: more passes over `rows`, since a base of `size` parameters all but
+    rules its words out, and no hold on everyday answers, which are to have them."""
+    passes = settings.epochs or LONGER * epochs(settings, rows, size)
+    return replace(settings, epochs=passes), [one for one in anchors if not one.style]
