@@ -109,7 +109,7 @@ def _from_judgements(
         algorithm = "kto"
     verdicts = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
     belief = believed(policy, verdicts, words)
-    change, system = unexplained(pairs, belief), system_message(cut)
+    change, system = unexplained(pairs, cut.thumbs, belief), system_message(cut)
     lessons: Sequence[Lesson] = ()
     # styles are tried while nothing is known, and here something is
     if change is None or known(belief):

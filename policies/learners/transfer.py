@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from env.common_change import Change, common_change
-from env.datasets import Pair, Prompt, Reply
+from env.common_change import MOST, Change, common_change
+from env.datasets import Pair, Prompt, Reply, Unpaired
 from memory.card_model import has
 from memory.features import features
 from policies.learners.distil import SURE, Lesson, everyday
@@ -42,11 +42,20 @@ def known(belief: TastePosterior) -> Taste:
     return best if probability >= SURE else ()
 
 
-def unexplained(pairs: Sequence[Pair], belief: TastePosterior) -> Change | None:
-    """The change that most edits among `pairs` share, unless the taste that is known explains it."""
+def unexplained(pairs: Sequence[Pair], thumbs: Sequence[Unpaired], belief: TastePosterior) -> Change | None:
+    """The change that most edits among `pairs` share, unless the taste that is known explains it.
+
+    A reply that was liked without the change speaks against it as an edit without it does: else a few edits
+    by somebody else would be all that there is.
+    """
     edits = [(pair.rejected.text, pair.chosen.text) for pair in pairs if pair.source == "edit"]
     change, taste = common_change(edits), known(belief)
-    if change is None or not taste:
+    if change is None:
+        return None
+    without = sum(row.label and change.made_in(row.completion.text) is not None for row in thumbs)
+    if change.edits < MOST * (len(edits) + without):
+        return None
+    if not taste:
         return change
     told = []
     for before, _ in edits:

@@ -258,6 +258,23 @@ def test_what_edits_have_in_common_is_taught_in_other_replies(home: Path) -> Non
     sprout.close()
 
 
+def test_what_was_liked_without_a_change_speaks_against_it(home: Path, policy: LanguagePolicy) -> None:
+    """Four edits with one opening, and six replies that were liked without it: it is not this owner's way."""
+    rated = Rated(home, policy)
+    rated.talk(14)
+    db = open_home(home)
+    for at, reply in enumerate(rated.replies):
+        if at % 3 == 0 and at < 12:
+            Journal(db).edit_reply(reply.id, f"As you know. {reply.content}")
+        else:
+            Journal(db).rate(reply.id, 1 if at % 3 == 1 or at > 11 else -1)
+    db.close()
+    _, report = update(home, policy)
+    assert report["routes"]["edit"] >= 3
+    assert report["change"] is None
+    assert report["routes"]["learned_as"]["transferred"] == 0
+
+
 def test_sft_imitates_what_was_liked(home: Path, policy: LanguagePolicy) -> None:
     rated = Rated(home, policy)
     rated.talk(6, up_and_down)
