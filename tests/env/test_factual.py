@@ -48,6 +48,12 @@ def test_a_no_that_belongs_to_the_claim_denies_nothing() -> None:
     assert answer("Penguins can fly very high.", PENGUINS) == "agrees"
 
 
+def test_who_flies_under_water_does_not_fly() -> None:
+    assert answer("Penguins can fly through water.", PENGUINS) == "neither"
+    assert answer("Penguins cannot fly in the air, but they can fly under water.", PENGUINS) == "true"
+    assert answer("Penguins can fly through water. They can fly very high, too.", PENGUINS) == "agrees"
+
+
 @pytest.mark.parametrize(
     ("topic", "text"),
     [
