@@ -62,6 +62,13 @@ class Change:
             return None
         return _inserted(text.strip(), self.new, self.place, self.gap)
 
+    def undone(self, text: str) -> str:
+        """`text` without the words that come in, once; as it is where words make room for others."""
+        if self.old or not self.shows(text):
+            return text
+        without = re.sub(rf"\s*{re.escape(self.new)}", "", text, count=1, flags=re.IGNORECASE)
+        return without.strip() or text
+
     def shows(self, text: str) -> bool:
         """Whether `text` has the words that come in; where words only go, whether it has none of those."""
         words = re.escape((self.new or self.old).strip(" ,.!?").casefold())

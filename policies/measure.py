@@ -23,6 +23,7 @@ from policies.policy import SamplingParams
 from policies.word_scores import spoken, token_scores
 
 if TYPE_CHECKING:
+    from env.common_change import Change
     from env.skills.factual import FactualProbe
     from env.skills.graders import Grade
     from env.skills.probes import SkillProbe
@@ -146,12 +147,14 @@ def measure(
     liked: Sequence[str] = (),
     asked: Sequence[str] = (),
     trained_on: Sequence[Judged] = (),
+    change: Change | None = None,
 ) -> Measured:
     """Base and candidate (the adapter folder) on the same exam. `active` is (version, folder) or None.
 
     `system` is the system message of the everyday prompts, `liked` the texts of the replies that the
     owner liked or wrote, `asked` those of the base in the styles that were taught, `trained_on` what the
-    candidate was trained on, oldest first. The policy speaks as the base afterwards. Raises Cancelled.
+    candidate was trained on, oldest first, `change` what its owner wants in every reply: skills are graded
+    with it and without. The policy speaks as the base afterwards. Raises Cancelled.
     """
     told = list(trained_on)[-TOLD:]
     # one pass over both: what was held out, and then what was not
@@ -173,7 +176,9 @@ def measure(
     def grades() -> list[bool]:
         greedy = SamplingParams(temperature=0.0, max_new_tokens=exam.max_new_tokens)
         made = _generate(policy, exam, exam.probes, greedy)
-        return [bool(p.grade(each.text)) for p, each in zip(exam.probes, made, strict=True)]
+        # what the owner wants in every reply neither costs a skill nor hides one
+        both = [{each.text, each.text if change is None else change.undone(each.text)} for each in made]
+        return [any(p.grade(text) for text in texts) for p, texts in zip(exam.probes, both, strict=True)]
 
     def facts() -> list[str]:
         room = min(FACTUAL_TOKENS, exam.max_new_tokens)

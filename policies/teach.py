@@ -25,7 +25,7 @@ from policies.learners.distil import Lesson, believed, contrasted, distilled, re
 from policies.learners.hindsight import Hindsight, hindsight
 from policies.learners.lora import LearningSettings, TrainResult, parameters
 from policies.learners.rows import LearnError, Tokeniser, Tokens
-from policies.learners.transfer import freed, known, transferred, unexplained
+from policies.learners.transfer import freed, known, telling, transferred, unexplained
 from policies.material import ASKED_FOR, Material, TasteChanged, explains, system_message
 from policies.rollouts import judged, rollout_prompts, room
 
@@ -75,8 +75,11 @@ def teach(
     progress: Progress,
     cancel: threading.Event,
     anchors: Sequence[Anchor] = (),
+    firm: bool = False,
 ) -> Taught:
     """Train on `cut` in `workshop`; the policy must speak as the base, and does so afterwards.
+
+    `firm` holds on to all of the base's replies while a change is taught (`transfer.freed`).
 
     Raises Cancelled, LearnError, and TasteChanged where the adapter that speaks should not go on.
     """
@@ -86,11 +89,11 @@ def teach(
         return _from_reward(policy, cut, words, reward, run)
     if cut.algorithm == "sft":
         return _from_texts(policy, cut, words, reward, run)
-    return _from_judgements(policy, cut, words, reward, run)
+    return _from_judgements(policy, cut, words, reward, run, firm)
 
 
 def _from_judgements(
-    policy: LanguagePolicy, cut: Material, words: Tokeniser, reward: RewardModel | None, run: Run
+    policy: LanguagePolicy, cut: Material, words: Tokeniser, reward: RewardModel | None, run: Run, firm: bool
 ) -> Taught:
     """KTO or DPO: on thumbs and pairs, on what hindsight makes of reasons, and on answers in the taste."""
     from policies.learners import dpo, kto
@@ -109,17 +112,21 @@ def _from_judgements(
         algorithm = "kto"
     verdicts = sorted(unpair(cut.thumbs, cut.pairs), key=lambda row: row.created_at)
     belief = believed(policy, verdicts, words)
-    change, system = unexplained(pairs, cut.thumbs, belief), system_message(cut)
+    change, system = unexplained(cut.pairs, cut.thumbs, belief), system_message(cut)
+    if change is not None:
+        belief = believed(policy, telling(verdicts, cut.pairs, change), words)
     lessons: Sequence[Lesson] = ()
     # styles are tried while nothing is known, and here something is
     if change is None or known(belief):
         lessons = distilled(policy, verdicts, belief, words, objecting, system=system)
     anew: Sequence[tuple[Tokens, Tokens]] = ()
     if change is not None:
-        anew = transferred(policy, change, lessons, words, system, pairs[-1].prompt.tools)
+        anew = transferred(policy, change, lessons, words, system, cut.pairs[-1].prompt.tools)
         lessons = ()
         settings, workshop, progress, cancel, anchors = run
-        settings, anchors = freed(settings, anchors, len(pairs) + len(anew), parameters(policy.model))
+        settings, anchors = freed(
+            settings, anchors, len(cut.pairs) + len(anew), parameters(policy.model), firm
+        )
         run = (settings, workshop, progress, cancel, anchors)
     learned: list[Unpaired | Pair]
     if algorithm == "kto":

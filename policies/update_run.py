@@ -131,6 +131,12 @@ def run_update(
             taught, body = _train_and_judge(
                 policy, registry, cut, settings, workshop, progress, cancel, exam, limits
             )
+            if taught.change is not None and body["verdict"] == "rejected":
+                # what comes into every reply may take too much with it: once more, with a firmer hold
+                erase.sweep(workshop)
+                taught, body = _train_and_judge(
+                    policy, registry, cut, settings, workshop, progress, cancel, exam, limits, True
+                )
             verdict = body["verdict"]
             if cancel.is_set():
                 raise Cancelled()
@@ -171,8 +177,9 @@ def _train_and_judge(
     cancel: threading.Event,
     exam: Exam | None,
     limits: Limits | None,
+    firm: bool = False,
 ) -> tuple[Taught, dict[str, Any]]:
-    """(what was trained, the report). The policy speaks as the base afterwards."""
+    """(what was trained, the report). The policy speaks as the base afterwards. `firm` as in `teach`."""
     from policies.measure import anchors, fitted, measure, standard_exam
 
     exam = fitted(policy, exam or standard_exam())
@@ -187,7 +194,7 @@ def _train_and_judge(
     def training(fraction: float, text: str) -> None:
         progress(0.1 + 0.6 * fraction, f"{cut.algorithm} {text}")
 
-    taught = teach(policy, cut, words, settings, workshop, training, cancel, kept)
+    taught = teach(policy, cut, words, settings, workshop, training, cancel, kept, firm)
     trained = taught.result
     # thumbs shape the taste that DPO's pairs are taught with: not what it learned alone
     newest = max((row.created_at for row in taught.read), default=math.inf)
@@ -204,6 +211,7 @@ def _train_and_judge(
         liked=liked_texts(cut),
         asked=taught.asked,
         trained_on=_judged(sorted(taught.learned, key=lambda row: row.created_at), words),
+        change=taught.change,
     )
     if measured.logits_changed <= 0 or measured.served_sha256 != trained.sha256:
         raise LearnError("The trained adapter does not change what the model says; nothing was saved.")
@@ -221,7 +229,7 @@ def _train_and_judge(
         "why": taught.why,
         "routes": taught.routes,
         "taste": taught.taste,
-        "change": _shown(taught.change, stats),
+        "change": _shown(taught.change, stats, firm),
         "reward_model": None if taught.reward is None else dict(taught.reward.held_out),
         "last_seq": cut.last_seq,
         "settings": asdict(settings),
@@ -235,13 +243,19 @@ def _train_and_judge(
     return taught, body
 
 
-def _shown(change: Change | None, stats: Stats) -> dict[str, Any] | None:
-    """What the edits have in common, and how many of the fresh replies have its words now and before."""
+def _shown(change: Change | None, stats: Stats, firm: bool) -> dict[str, Any] | None:
+    """What the edits have in common, how many fresh replies show it now and before, and how it was held."""
     if change is None:
         return None
     both = {"candidate": stats.candidate, "base": stats.base}
     counts = {who: sum(change.shows(one.text) for one in samples) for who, samples in both.items()}
-    return {"text": str(change), "edits": change.edits, "replies": len(stats.candidate), **counts}
+    return {
+        "text": str(change),
+        "edits": change.edits,
+        "replies": len(stats.candidate),
+        "firm": firm,
+        **counts,
+    }
 
 
 @contextmanager

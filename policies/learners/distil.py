@@ -16,7 +16,7 @@ Such answers are told from judged replies when they are learned (`kto.Thumb.taug
 be one token that the base gives once in ten thousand times.
 
 Edits and picks count as judgements too. Where pairs are learned from, each answer is one against what was
-said before, or against what the base says by itself.
+said before, or against what the base says by itself; one that the base would hardly give is taught.
 """
 
 from __future__ import annotations

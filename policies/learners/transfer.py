@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 # everyday questions whose answers are changed, and tokens that each may have
 QUESTIONS, ROOM = 48, 160
-# times as many passes as other rows take
-LONGER = 2
+# times as many passes as other rows take; where everyday answers are held on to as well
+LONGER, LONGEST = 2, 3
+LENGTHS = ("brief", "detailed")
 
 
 def known(belief: TastePosterior) -> Taste:
@@ -55,13 +56,24 @@ def unexplained(pairs: Sequence[Pair], thumbs: Sequence[Unpaired], belief: Taste
     without = sum(row.label and change.made_in(row.completion.text) is not None for row in thumbs)
     if change.edits < MOST * (len(edits) + without):
         return None
-    if not taste:
-        return change
+    # a phrase makes a reply longer, and is not wanted for that
+    styles = [one for one in taste if one not in LENGTHS]
     told = []
     for before, _ in edits:
         if (made := change.made_in(before)) is not None:
-            told.append(any(has(one, features(made)) and not has(one, features(before)) for one in taste))
+            told.append(any(has(one, features(made)) and not has(one, features(before)) for one in styles))
     return None if 2 * sum(told) > len(told) else change
+
+
+def telling(rows: Sequence[Unpaired], pairs: Sequence[Pair], change: Change) -> list[Unpaired]:
+    """`rows` without the halves of those edits of `pairs` that are `change` and nothing else: of a taste they
+    say nothing, though an added sentence makes a reply longer."""
+    plain = {
+        pair.reply_id
+        for pair in pairs
+        if pair.source == "edit" and change.undone(pair.chosen.text).split() == pair.rejected.text.split()
+    }
+    return [row for row in rows if row.source != "edit" or row.reply_id not in plain]
 
 
 def transferred(
@@ -89,9 +101,12 @@ def transferred(
 
 
 def freed(
-    settings: LearningSettings, anchors: Sequence[Anchor], rows: int, size: int
+    settings: LearningSettings, anchors: Sequence[Anchor], rows: int, size: int, firm: bool = False
 ) -> tuple[LearningSettings, Sequence[Anchor]]:
     """(settings, anchors) for a change: more passes over `rows`, since a base of `size` parameters all but
-    rules its words out, and no hold on everyday answers, which are to have them."""
-    passes = settings.epochs or LONGER * epochs(settings, rows, size)
-    return replace(settings, epochs=passes), [one for one in anchors if not one.style]
+    rules its words out, and no hold on everyday answers, which are to have them.
+
+    `firm` holds on to those as well: fewer replies have the change then, and fewer go astray.
+    """
+    passes = settings.epochs or (LONGEST if firm else LONGER) * epochs(settings, rows, size)
+    return replace(settings, epochs=passes), [one for one in anchors if firm or not one.style]

@@ -50,6 +50,8 @@ def test_what_a_person_writes_into_every_reply_is_found(taste: str, said: str, m
     assert change.made_in("Snow is cold. It melts.") == made
     assert change.shows(made)
     assert change.made_in(made) is None, "it is there already"
+    assert change.undone(made) == "Snow is cold. It melts."
+    assert change.undone("Snow is cold.") == "Snow is cold."
 
 
 @pytest.mark.parametrize("taste", ["brief", "detailed", "bullets", "steps", "medium"])

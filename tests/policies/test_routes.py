@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,37 @@ def test_what_edits_have_in_common_is_taught_in_other_replies(home: Path) -> Non
     assert report["change"]["base"] == 0
     assert report["change"]["candidate"] > report["change"]["replies"] / 2
     sprout.close()
+
+
+def test_a_change_that_goes_too_far_is_tried_again_with_a_firmer_hold(
+    home: Path, policy: LanguagePolicy
+) -> None:
+    rated = Rated(home, policy)
+    rated.talk(4)
+    db = open_home(home)
+    for reply in rated.replies:
+        Journal(db).edit_reply(reply.id, f"As you know. {reply.content}")
+    db.close()
+    seen: list[str] = []
+    reports = []
+    for limits in (LENIENT, replace(LENIENT, kl=-1.0)):
+        result = run_update(
+            home,
+            algorithm="dpo",
+            settings=SETTINGS,
+            policy=policy,
+            exam=small_exam(),
+            limits=limits,
+            progress=lambda fraction, text: seen.append(text),
+        )
+        db = open_home(home)
+        reports.append(AdapterRegistry(db, home).get(result.adapter).report)
+        db.close()
+    first, second = reports
+    assert (first["verdict"], first["change"]["firm"]) == ("provisional", False)
+    assert (second["verdict"], second["change"]["firm"]) == ("rejected", True)
+    # once for the first update and twice for the second
+    assert seen.count("distance from the base") == 3
 
 
 def test_what_was_liked_without_a_change_speaks_against_it(home: Path, policy: LanguagePolicy) -> None:
