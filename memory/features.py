@@ -8,7 +8,7 @@ most, in the order of how hard a style is to show by accident.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Written so that no text takes time that grows with the square of its length: a model that has lost its way
 # fills a reply with line breaks or with exclamation marks.
@@ -32,6 +32,9 @@ HEDGE = re.compile(
     r"\b(?:perhaps|maybe|might|possibly|probably|it seems|i think|i believe|not sure)\b", re.IGNORECASE
 )
 EXAMPLE = re.compile(r"\b(?:for example|for instance|such as|e\.g\.)", re.IGNORECASE)
+
+# an edit that changes the length by no more words, or by no greater share of them, leaves it as it is
+FEW, NEARLY = 5, 0.2
 
 STYLES = ("brief", "detailed", "bullets", "friendly", "formal")
 
@@ -79,6 +82,18 @@ def features(text: str) -> Features:
         hedging=bool(HEDGE.search(body)),
         examples=bool(EXAMPLE.search(body)),
     )
+
+
+def wished(before: str, after: str) -> Features:
+    """What an edit from `before` to `after` shows that it wants.
+
+    A few words more or less (a greeting, a name) are no wish for another length, though they may carry a
+    reply over the bound between two: it then shows the length that it had.
+    """
+    old, new = features(before), features(after)
+    if abs(new.words - old.words) > max(FEW, NEARLY * old.words):
+        return new
+    return replace(new, words=old.words, sentences=old.sentences)
 
 
 def style(text: str) -> str:

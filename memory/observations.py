@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from memory.card_model import Observation
 from memory.card_texts import CARD_TEXTS
 from memory.fading import Fading
-from memory.features import features
+from memory.features import features, wished
 from memory.journal import Journal
 from memory.records import Message, tried
 from memory.taste import about_content
@@ -93,7 +93,7 @@ class Observations:
             if not (self._known[reply.id].style and self._known[worse.id].style):
                 continue
             if event.kind == "edit":
-                wanted = Observation(reply.id, features(event.text or ""), True)
+                wanted = Observation(reply.id, wished(reply.content, event.text or ""), True)
                 # a reply that was edited until it was right tells of one better text
                 judged(f"edit of {reply.id}", event.created_at, wanted)
             elif reply.id not in thumbed:

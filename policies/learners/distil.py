@@ -33,7 +33,7 @@ from env.datasets import Prompt, Reply, Unpaired
 from env.skills.probes import PERSONA, everyday_prompts
 from memory.card_model import FEATURES, Observation, has
 from memory.card_texts import CARD_TEXTS
-from memory.features import features
+from memory.features import features, wished
 from memory.taste_posterior import PAIRS, TASTES, Taste, TastePosterior, posterior, satisfies
 from policies.learners.hindsight import OBJECTION, answers
 from policies.learners.rows import padding
@@ -106,7 +106,13 @@ def _both(first: Taste, second: Taste) -> Taste:
 
 def believed(policy: LanguagePolicy, rows: Sequence[Unpaired], words: Tokeniser) -> TastePosterior:
     """What the thumbs of `rows` say of every taste that the policy can meet. It must speak as the base."""
-    seen = [Observation(row.reply_id, features(row.completion.text), row.label) for row in rows if row.style]
+    edited = {row.reply_id: row.completion.text for row in rows if row.source == "edit" and not row.label}
+    seen = []
+    for row in rows:
+        text = row.completion.text
+        before = edited.get(row.reply_id, text) if row.source == "edit" and row.label else text
+        if row.style:
+            seen.append(Observation(row.reply_id, wished(before, text), row.label))
     shown = {name for one in seen for name in FEATURES if has(name, one.shows)}
     return posterior(seen).among(shown | _base_styles(policy, words).reachable)
 

@@ -92,6 +92,22 @@ def test_edits_teach(card: PreferenceCard, journal: Journal) -> None:
     assert "Use bullet points." in card.active_lines()
 
 
+def test_a_few_words_more_are_no_wish_for_longer_replies(card: PreferenceCard, journal: Journal) -> None:
+    """Three sentences become four, which is detailed: what was wanted is the greeting."""
+    three = "The moon is round. It goes around the earth. It has no air."
+    for number in range(6):
+        said = rate(journal, f"{three[:-1]}, nor {number} trees.", 0)
+        journal.edit_reply(said.id, f"{said.content} Take care.")
+    assert card.active_lines() == []
+    assert card.line("detailed").summary == "No detailed replies rated yet, 6 of 12 others"
+    for _ in range(3):
+        said = rate(journal, three, 0)
+        journal.edit_reply(
+            said.id, f"{three} It is a cold and dusty place. Twelve people have been there so far."
+        )
+    assert "Give detailed replies." in card.active_lines()
+
+
 def test_of_several_edits_of_one_reply_the_newest_counts(card: PreferenceCard, journal: Journal) -> None:
     draw = random.Random(4)
     said = rate(journal, written("detailed", draw), 0)
