@@ -46,14 +46,14 @@ def known(belief: TastePosterior) -> Taste:
 def unexplained(pairs: Sequence[Pair], thumbs: Sequence[Unpaired], belief: TastePosterior) -> Change | None:
     """The change that most edits among `pairs` share, unless the taste that is known explains it.
 
-    A reply that was liked without the change speaks against it as an edit without it does: else a few edits
-    by somebody else would be all that there is.
+    A thumb on a reply without the change speaks against it as an edit without it does, also a thumb down: who
+    wants words in every reply writes them. Else a few edits by somebody else would be all that there is.
     """
     edits = [(pair.rejected.text, pair.chosen.text) for pair in pairs if pair.source == "edit"]
     change, taste = common_change(edits), known(belief)
     if change is None:
         return None
-    without = sum(row.label and change.made_in(row.completion.text) is not None for row in thumbs)
+    without = sum(change.made_in(row.completion.text) is not None for row in thumbs)
     if change.edits < MOST * (len(edits) + without):
         return None
     # a phrase makes a reply longer, and is not wanted for that
