@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,17 @@ FOLDERS = ("index", "adapters", "backups", "logs")
 BUSY_SECONDS = 10.0
 
 
+@dataclass(slots=True)
+class _Own:
+    """A thread's connection, and what is held while it is used: closed in the middle of a statement it would
+    take the process with it. `uses` counts how deep its thread is in."""
+
+    thread: threading.Thread
+    connection: sqlite3.Connection
+    in_use: threading.RLock = field(default_factory=threading.RLock)
+    uses: int = 0
+
+
 class Database:
     """`attune.db`. Safe to share between threads; every thread gets its own connection."""
 
@@ -42,7 +54,7 @@ class Database:
         self.path = Path(path)
         self._before_migrating = before_migrating
         self._local = threading.local()
-        self._opened: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._opened: list[_Own] = []
         self._lock = threading.Lock()
         self._closed = False
         self._pid = os.getpid()
@@ -55,21 +67,35 @@ class Database:
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit mode: write inside `transaction()`."""
+        return self._owned().connection
+
+    def _owned(self) -> _Own:
         if self._pid != os.getpid():  # forked: SQLite connections must not cross a fork
             self._local, self._opened, self._pid = threading.local(), [], os.getpid()
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is not None and not self._closed:
-            return found
+        own: _Own | None = getattr(self._local, "own", None)
+        if own is not None and (own.uses or not self._closed):
+            return own
         with self._translated():
-            found = self.connect()
+            own = _Own(threading.current_thread(), self.connect())
         with self._lock:
-            for thread, old in self._opened:
-                if not thread.is_alive():
-                    old.close()
-            self._opened = [entry for entry in self._opened if entry[0].is_alive()]
-            self._opened.append((threading.current_thread(), found))
-        self._local.connection = found
-        return found
+            for old in self._opened:
+                if not old.thread.is_alive():
+                    old.connection.close()
+            self._opened = [old for old in self._opened if old.thread.is_alive()]
+            self._opened.append(own)
+        self._local.own = own
+        return own
+
+    @contextmanager
+    def using(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, which `close()` in another thread waits for."""
+        with self._owned().in_use:
+            own = self._owned()  # or a sentence, where it was closed just before
+            own.uses += 1
+            try:
+                yield own.connection
+            finally:
+                own.uses -= 1
 
     def connect(self) -> sqlite3.Connection:
         """A connection beside this thread's own; close it. Raises sqlite3.Error, and DatabaseError after
@@ -97,11 +123,12 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Joins the transaction that this thread is already in, if any."""
-        connection = self.connection()
-        if connection.in_transaction:
-            yield connection
-            return
-        with self._translated():
+        with ExitStack() as stack:
+            connection = stack.enter_context(self.using())
+            if connection.in_transaction:
+                yield connection
+                return
+            stack.enter_context(self._translated())
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -112,8 +139,8 @@ class Database:
                 raise
 
     def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
-        with self._translated():
-            return self.connection().execute(sql, parameters).fetchall()
+        with self._translated(), self.using() as connection:
+            return connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Row | None:
         found = self.rows(sql, parameters)
@@ -171,8 +198,8 @@ class Database:
 
     def erasures(self) -> int:
         """How often something was erased for good: what an older copy of this file still holds."""
-        with self._translated():
-            return erasures_in(self.connection())
+        with self._translated(), self.using() as connection:
+            return erasures_in(connection)
 
     def check(self) -> list[str]:
         """What is wrong with the file, a sentence each; empty when it is sound."""
@@ -193,21 +220,26 @@ class Database:
         Inside a transaction this does nothing: whoever holds that one scrubs at its end. While another
         process reads, the log is emptied by a later checkpoint.
         """
-        connection = self.connection()
-        if connection.in_transaction:
+        if self.connection().in_transaction:
             return False
-        with self._translated():
-            [(busy, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        [(busy, *_)] = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         Backups(self.path.parent).sweep(self.erasures())
         return not busy
 
     def close(self) -> None:
-        """Close the connections of all threads. Closing twice is fine."""
+        """Close the connections of all threads, each at the end of what it does. Closing twice is fine.
+
+        One that is still in use after BUSY_SECONDS is left to its thread.
+        """
         self._closed = True
         with self._lock:
-            for _, connection in self._opened:
-                connection.close()
-            self._opened = []
+            opened, self._opened = self._opened, []
+        for own in opened:
+            if own.in_use.acquire(timeout=BUSY_SECONDS):
+                try:
+                    own.connection.close()
+                finally:
+                    own.in_use.release()
         held, self._held = self._held, None
         if held is not None and self._pid == os.getpid():
             os.close(held)

@@ -181,7 +181,8 @@ def shred(path: Path, left: bytes | None = None) -> None:
 def vacuum(db: Database) -> None:
     """Write the file anew without what was deleted; left to the next time while another process reads."""
     try:
-        db.connection().execute("VACUUM")
+        with db.using() as connection:
+            connection.execute("VACUUM")
     except sqlite3.OperationalError:
         pass  # secure_delete has overwritten the rows all the same
 

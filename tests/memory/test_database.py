@@ -208,6 +208,42 @@ def test_a_locked_database_gets_a_sentence(db: Database, home: Path, journal: Jo
     journal.start_conversation()
 
 
+def test_closing_waits_for_what_another_thread_does(home: Path) -> None:
+    """A connection that is closed while a thread uses it takes the process with it, or what was just said."""
+    db = open_home(home)
+    writes, may_end = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def write() -> None:
+        journal = Journal(db)
+        with db.transaction():
+            conversation = journal.start_conversation()
+            writes.set()
+            may_end.wait(30)
+            journal.add_user(conversation.id, None, "Hello")
+        told.append("written")
+        with pytest.raises(DatabaseError, match="closed"):
+            db.rows("SELECT 1")
+
+    def close() -> None:
+        db.close()
+        told.append("closed")
+
+    writer, closer = threading.Thread(target=write, daemon=True), threading.Thread(target=close, daemon=True)
+    writer.start()
+    assert writes.wait(30)
+    closer.start()
+    closer.join(0.5)  # time enough for one that does not wait
+    may_end.set()
+    writer.join(30)
+    closer.join(30)
+    assert sorted(told) == ["closed", "written"]
+    again = open_home(home)
+    [conversation] = Journal(again).conversations()
+    assert [each.content for each in Journal(again).messages(conversation.id)] == ["Hello"]
+    again.close()
+
+
 def test_a_closed_database_says_so(home: Path) -> None:
     db = open_home(home)
     db.close()
