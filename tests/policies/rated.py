@@ -16,6 +16,7 @@ from policies.language_policy import LanguagePolicy
 from policies.learners.lora import LearningSettings
 from policies.measure import Exam
 from policies.policy import Generated, SamplingParams
+from policies.update import run_update
 
 PERSONA = "You are Attune, a personal agent."
 THINGS = ("trees", "rivers", "bread", "music", "numbers", "the night sky", "dogs", "rain", "coats", "walks")
@@ -108,6 +109,18 @@ class Rated:
             ]
             journal.pick(ids[0], ids[1])
         db.close()
+
+
+def update(
+    home: Path, policy: LanguagePolicy, algorithm: str = "auto", **changes: Any
+) -> tuple[str, dict[str, Any]]:
+    """(the algorithm that was used, the adapter's report) of a small update; `changes` are of its terms."""
+    terms: dict[str, Any] = {"settings": SETTINGS, "exam": small_exam(), "limits": LENIENT}
+    result = run_update(home, algorithm=algorithm, policy=policy, **{**terms, **changes})
+    db = open_home(home)
+    report = AdapterRegistry(db, home).get(result.adapter).report
+    db.close()
+    return result.algorithm, report
 
 
 def up_and_down(at: int) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,19 +18,7 @@ from policies.learners import ppo
 from policies.learners.rows import LearnError
 from policies.material import NothingToLearn, TasteChanged, material
 from policies.reward_model import RewardModel
-from policies.update import run_update
-from tests.policies.rated import LENIENT, SETTINGS, Rated, small_exam, state, up_and_down
-
-
-def update(home: Path, policy: LanguagePolicy, algorithm: str = "auto") -> tuple[str, dict[str, Any]]:
-    """(the algorithm that was used, the adapter's report)"""
-    result = run_update(
-        home, algorithm=algorithm, settings=SETTINGS, policy=policy, exam=small_exam(), limits=LENIENT
-    )
-    db = open_home(home)
-    report = AdapterRegistry(db, home).get(result.adapter).report
-    db.close()
-    return result.algorithm, report
+from tests.policies.rated import Rated, state, up_and_down, update
 
 
 def short_is_good(home: Path, policy: LanguagePolicy) -> None:
@@ -233,78 +219,6 @@ def test_a_taste_for_more_than_was_ever_said_is_taught_whole(home: Path) -> None
     assert report["taste"]["likely"][0]["features"] == ["detailed"]
     assert report["routes"]["learned_as"]["distilled"] > 12
     sprout.close()
-
-
-def test_what_edits_have_in_common_is_taught_in_other_replies(home: Path) -> None:
-    """Eight replies get the same opening, which no style of the card explains: fresh replies have it, too."""
-    sprout = LanguagePolicy(resolve(None), device="cpu")
-    rated = Rated(home, sprout)
-    rated.talk(8, length=60)
-    db = open_home(home)
-    for reply in rated.replies:
-        Journal(db).edit_reply(reply.id, f"As you know. {reply.content}")
-    db.close()
-    exam = small_exam(max_new_tokens=40)
-    result = run_update(home, policy=sprout, exam=exam, limits=LENIENT)
-    db = open_home(home)
-    report = AdapterRegistry(db, home).get(result.adapter).report
-    db.close()
-    assert result.algorithm == "dpo"
-    assert report["routes"]["learned_as"]["transferred"] > 24
-    assert report["routes"]["learned_as"]["distilled"] == 0
-    assert report["change"]["text"] == '"As you know." comes in at the start of the first sentence'
-    assert report["change"]["edits"] == 8
-    assert report["change"]["base"] == 0
-    assert report["change"]["candidate"] > report["change"]["replies"] / 2
-    sprout.close()
-
-
-def test_a_change_that_goes_too_far_is_tried_again_with_a_firmer_hold(
-    home: Path, policy: LanguagePolicy
-) -> None:
-    rated = Rated(home, policy)
-    rated.talk(4)
-    db = open_home(home)
-    for reply in rated.replies:
-        Journal(db).edit_reply(reply.id, f"As you know. {reply.content}")
-    db.close()
-    seen: list[str] = []
-    reports = []
-    for limits in (LENIENT, replace(LENIENT, kl=-1.0)):
-        result = run_update(
-            home,
-            algorithm="dpo",
-            settings=SETTINGS,
-            policy=policy,
-            exam=small_exam(),
-            limits=limits,
-            progress=lambda fraction, text: seen.append(text),
-        )
-        db = open_home(home)
-        reports.append(AdapterRegistry(db, home).get(result.adapter).report)
-        db.close()
-    first, second = reports
-    assert (first["verdict"], first["change"]["firm"]) == ("provisional", False)
-    assert (second["verdict"], second["change"]["firm"]) == ("rejected", True)
-    # once for the first update and twice for the second
-    assert seen.count("distance from the base") == 3
-
-
-def test_what_was_liked_without_a_change_speaks_against_it(home: Path, policy: LanguagePolicy) -> None:
-    """Four edits with one opening, and six replies that were liked without it: it is not this owner's way."""
-    rated = Rated(home, policy)
-    rated.talk(14)
-    db = open_home(home)
-    for at, reply in enumerate(rated.replies):
-        if at % 3 == 0 and at < 12:
-            Journal(db).edit_reply(reply.id, f"As you know. {reply.content}")
-        else:
-            Journal(db).rate(reply.id, 1 if at % 3 == 1 or at > 11 else -1)
-    db.close()
-    _, report = update(home, policy)
-    assert report["routes"]["edit"] >= 3
-    assert report["change"] is None
-    assert report["routes"]["learned_as"]["transferred"] == 0
 
 
 def test_sft_imitates_what_was_liked(home: Path, policy: LanguagePolicy) -> None:
