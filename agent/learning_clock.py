@@ -161,8 +161,7 @@ class LearningClock:
         weights = runtime.card.weights(before=mine)
         others = {event.other_id for event, _, _ in ledger if event.kind == "pick" and event.other_id}
         lost = {reply_id: runtime.journal.generation(reply_id) for reply_id in others}
-        replaced = runtime.registry.before(adapter.base_sha256)
-        seen = trial(adapter, ledger, weights, replaced, lost=lost)
+        seen = trial(adapter, ledger, weights, runtime.registry.line(adapter.base_sha256), lost=lost)
         decided, why = seen.decided, seen.text
         if decided is None:
             picked = next((one for one in win_rates(runtime.journal, adapter.version) if one.decided), None)

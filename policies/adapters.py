@@ -13,6 +13,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +156,14 @@ class AdapterRegistry:
         self.notice = f"{why}: the base model speaks until you choose another version."
         return None
 
-    def before(self, base_sha256: str | None = None) -> str | None:
-        """The version that spoke before the one that speaks; None for the base, also where nothing did."""
-        below = self._log.stack(base_sha256)[-2:-1]
-        return f"v{below[0]}" if below and below[0] is not None else None
+    def line(self, base_sha256: str | None = None) -> tuple[str | None, ...]:
+        """The versions that spoke one after another up to the one that speaks, the latest first and without
+        that one; (None,) where that followed the base, empty where the base speaks."""
+        *below, top = self._log.stack(base_sha256)
+        if top is None:
+            return ()
+        after_base = takewhile(lambda number: number is not None, reversed(below))
+        return tuple(f"v{number}" for number in after_base) or (None,)
 
     def activate(
         self, version: str | None, reason: str, base_sha256: str | None = None, expected: str | None = None

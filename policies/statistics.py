@@ -192,20 +192,17 @@ class TwoSampleTest:
         self.alpha = alpha
         self.new, self.old = [0, 0], [0, 0]
         self.decided: Decision | None = None
-        # whether that side alone was ever decided, whatever the other one was before
-        self.worse = False
 
     def update(self, new: bool, win: bool) -> Decision | None:
         """One trial of the new coin or of the old one; the decision so far, which stays."""
         counts = self.new if new else self.old
         counts[0 if win else 1] += 1
         # without both there is nothing to compare, and a long ledger before a trial costs nothing
-        if not self.worse and min(sum(self.new), sum(self.old)) > 0:
+        if self.decided is None and min(sum(self.new), sum(self.old)) > 0:
             limit = math.log(1 / self.alpha)
-            self.worse = self.log_e(self.old, self.new) >= limit
-            if self.decided is None and self.log_e(self.new, self.old) >= limit:
+            if self.log_e(self.new, self.old) >= limit:
                 self.decided = "better"
-            elif self.decided is None and self.worse:
+            elif self.log_e(self.old, self.new) >= limit:
                 self.decided = "worse"
         return self.decided
 

@@ -42,8 +42,9 @@ SET_ASIDE = "set_aside"
 class Trial:
     """(liked, all) under the adapter and before; e-values at the moment of the decision, or now.
 
-    `before` is what the adapter took the place of, or all that spoke before where that has too few thumbs;
-    where it is better, both count what was said under the same lines of the card.
+    `before` is what the adapter took the place of, or all adapters before it where it is worse than those, or
+    all that ever spoke where these have too few thumbs; where it is better, both count what was said under
+    the same lines of the card.
     """
 
     decided: Decision | None
@@ -80,7 +81,7 @@ def trial(
     adapter: Adapter,
     ledger: Iterable[tuple[Feedback, Message, Generation]],
     weights: Mapping[str, float],
-    replaced: str | None = None,
+    line: Sequence[str | None] = (None,),
     alpha: float = ALPHA,
     *,
     lost: Mapping[str, Generation] | None = None,
@@ -88,12 +89,13 @@ def trial(
     """How `adapter` does by the thumbs of `ledger` (oldest first); stops at the thumb that decides.
 
     `weights` are those of the card by reply when the trial began, 1 for a reply that is not among them;
-    `replaced` is the version that it took the place of, None for the base. `lost` are the generations of the
-    replies that lost a pick, by reply.
+    `line` are the versions that it took the place of one after another, the latest first
+    (`AdapterRegistry.line`), None for the base. `lost` are the generations of the replies that lost a pick,
+    by reply.
     """
-    pool, pair, alike = TwoSampleTest(alpha), TwoSampleTest(alpha), _Alike(alpha)
+    pool, pair, before = TwoSampleTest(alpha), TwoSampleTest(alpha), TwoSampleTest(alpha)
+    alike, worse = _Alike(alpha), [pool]
     decided: Decision | None = None
-    against = pool
     for reply_id, generation, liked in _verdicts(ledger, lost or {}):
         if generation.base != adapter.base or weights.get(reply_id, 1.0) < FADED:
             continue
@@ -101,15 +103,26 @@ def trial(
         pool.update(mine, liked)
         # which style is tried in a turn is drawn; that one is tried is what turns have in common
         alike.update(TRIED if generation.trial else generation.card_lines, mine, liked)
-        if mine or generation.adapter == replaced:
+        if mine or generation.adapter in line[:1]:
             pair.update(mine, liked)
-        against = pair if sum(pair.old) >= FEWEST_THUMBS else pool
+        if mine or generation.adapter in line:
+            before.update(mine, liked)
+        worse = [one for one in (pair, before) if sum(one.old) >= FEWEST_THUMBS] or [pool]
         if sum(pool.new) >= FEWEST_THUMBS:
-            decided = _decided(alike, against)
+            if _e_worse(worse) >= 1 / alpha:
+                # an early lead under another line of the card does not excuse what comes after it
+                decided = "worse"
+            elif alike.better and not _behind(worse[0].new, worse[0].old):
+                decided = "better"
         if decided:
             break
+    against = max(worse, key=lambda one: one.e_values[1]) if decided == "worse" else worse[0]
     new, old = alike.compared if decided == "better" else (against.new, against.old)
-    return Trial(decided, (new[0], sum(new)), (old[0], sum(old)), alike.e_better, against.e_values[1])
+    return Trial(decided, (new[0], sum(new)), (old[0], sum(old)), alike.e_better, _e_worse(worse))
+
+
+def _e_worse(tests: Sequence[TwoSampleTest]) -> float:
+    return fmean(one.e_values[1] for one in tests)
 
 
 def _verdicts(
@@ -164,13 +177,6 @@ class _Alike:
                 total[0] += side[0]
                 total[1] += side[1]
         return new, old
-
-
-def _decided(alike: _Alike, against: TwoSampleTest) -> Decision | None:
-    # an early lead under another line of the card does not excuse what comes after it
-    if against.worse:
-        return "worse"
-    return "better" if alike.better and not _behind(against.new, against.old) else None
 
 
 def _behind(new: Sequence[int], old: Sequence[int]) -> bool:

@@ -88,6 +88,24 @@ def test_what_is_to_go_goes_only_while_it_speaks(registry: AdapterRegistry, trai
     assert registry.active() is None
 
 
+def test_the_line_of_what_speaks_ends_at_the_base(registry: AdapterRegistry, trained: Path) -> None:
+    for _ in range(4):
+        registry.add(trained, meta())
+    assert registry.line() == ()
+    registry.activate("v1", "test")
+    assert registry.line() == (None,)
+    registry.activate("v2", "test")
+    registry.activate("v3", "test")
+    assert registry.line() == ("v2", "v1")
+    registry.rollback()
+    registry.activate("v4", "test")
+    assert registry.line() == ("v2", "v1"), "what was rolled back is none of those that spoke well"
+    registry.activate(None, "use base")
+    assert registry.line() == ()
+    registry.activate("v3", "test")
+    assert registry.line() == (None,)
+
+
 def test_rolling_back_from_the_base_returns_to_the_adapter(registry: AdapterRegistry, trained: Path) -> None:
     registry.add(trained, meta())
     registry.activate("v1", "test")

@@ -58,7 +58,7 @@ def test_what_a_new_line_of_the_card_made_better_is_no_merit_of_the_adapter() ->
     assert (seen.decided, seen.e_better) == (None, 1.0)
     assert (seen.under, seen.before) == ((30, 30), (3, 24))
     alike = thumbs("+----", "v1", card=BRIEF)
-    seen = trial(ADAPTER, before + alike + under, {}, "v1")
+    seen = trial(ADAPTER, before + alike + under, {}, ["v1"])
     assert (seen.decided, seen.before) == ("better", (1, 5))
     assert trial(ADAPTER, thumbs("+" * 8, None) + thumbs("----", "v2", card=BRIEF), {}).decided == "worse"
 
@@ -89,15 +89,44 @@ def test_lines_that_changed_at_the_swap_hardly_ever_promote() -> None:
 def test_a_bad_one_after_a_good_one_is_measured_by_the_good_one() -> None:
     """In the pool of all, the thumbs down of the bare base would hide it."""
     base, good = thumbs("------++" * 4, None), thumbs("+" * 15 + "-", "v1")
-    seen = trial(ADAPTER, base + good + thumbs("-----", "v2"), {}, "v1")
+    seen = trial(ADAPTER, base + good + thumbs("-----", "v2"), {}, ["v1"])
     assert (seen.decided, seen.under, seen.before) == ("worse", (0, 4), (15, 16))
     assert trial(ADAPTER, base + good + thumbs("-----", "v2"), {}).decided is None, "it followed the base"
 
 
+def test_a_line_of_good_ones_says_more_than_the_last_of_them() -> None:
+    """An update comes every eight signals: what a trial is measured by would be eight thumbs for ever."""
+    good = [entry for version in ("v4", "v5", "v6") for entry in thumbs("+++-++++", version)]
+    seventh, under = replace(ADAPTER, version="v7"), thumbs("-+----", "v7")
+    seen = trial(seventh, good + under, {}, ["v6", "v5", "v4"])
+    assert (seen.decided, seen.under, seen.before) == ("worse", (1, 6), (21, 24))
+    alone = trial(seventh, good + under, {}, ["v6"])
+    assert (alone.decided, alone.before) == (None, (7, 8))
+
+
+def test_a_bad_one_in_the_line_does_not_hide_what_is_worse_than_the_last() -> None:
+    line = thumbs("-" * 8, "v1") + thumbs("+" * 8, "v2")
+    third = replace(ADAPTER, version="v3")
+    seen = trial(third, line + thumbs("-----", "v3"), {}, ["v2", "v1"])
+    assert (seen.decided, seen.before) == ("worse", (8, 8))
+
+
+def test_a_line_of_equals_is_hardly_ever_cut() -> None:
+    dice, cut = random.Random(6), 0
+    for _ in range(300):
+        ledger = [
+            entry
+            for version in ("v1", "v3", "v4", "v2")
+            for entry in thumbs("".join("+" if dice.random() < 0.8 else "-" for _ in range(8)), version)
+        ]
+        cut += trial(ADAPTER, ledger, {}, ["v4", "v3", "v1"]).decided == "worse"
+    assert cut <= 15
+
+
 def test_better_than_all_is_not_enough_while_the_one_before_looks_better() -> None:
     base, good, under = thumbs("-" * 60, None), thumbs("+" * 10, "v1"), thumbs("++-" * 4, "v2")
-    assert trial(ADAPTER, base + under, {}, None).decided == "better"
-    seen = trial(ADAPTER, base + good + under, {}, "v1")
+    assert trial(ADAPTER, base + under, {}).decided == "better"
+    seen = trial(ADAPTER, base + good + under, {}, ["v1"])
     assert seen.decided is None
     assert seen.e_better > 20
     assert seen.behind
@@ -106,7 +135,7 @@ def test_better_than_all_is_not_enough_while_the_one_before_looks_better() -> No
 
 def test_one_that_hardly_spoke_is_no_measure() -> None:
     base, under = thumbs("+" * 20, None), thumbs("----", "v2")
-    seen = trial(ADAPTER, base + thumbs("--", "v1") + under, {}, "v1")
+    seen = trial(ADAPTER, base + thumbs("--", "v1") + under, {}, ["v1"])
     assert (seen.decided, seen.before) == ("worse", (20, 22))
 
 
