@@ -71,7 +71,7 @@ def root(
 
 def _everything(state: State, as_json: bool, yes: bool) -> None:
     """Without a terminal it wants `--yes`: what is gone here comes back from nowhere."""
-    from memory import erase
+    from memory.erase_home import erase_home
 
     asked = (
         f"Delete everything in {state.folder} for good: conversations, ratings, memories, adapters, "
@@ -81,7 +81,7 @@ def _everything(state: State, as_json: bool, yes: bool) -> None:
         raise AttuneError("Nothing was forgotten: `attune forget --everything --yes` deletes all of it.")
     if not _sure(asked, yes):
         return
-    deleted = erase.everything(state.folder)
+    deleted = erase_home(state.folder)
     if as_json:
         print_json({"home": str(state.folder), "deleted": [path.name for path in deleted]})
     else:

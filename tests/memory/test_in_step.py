@@ -10,8 +10,9 @@ from memory.database import Database
 from memory.errors import AttuneError
 from memory.facts import Facts
 from memory.in_step import InStep
+from memory.index_folder import IndexError_
 from memory.records import Memory
-from memory.vector_index import IndexError_, VectorIndex
+from memory.vector_index import VectorIndex
 from tests.support import HashEmbedder
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from memory import erase, lineage
 from memory.database import Database
+from memory.erase_home import erase_home
 from memory.errors import AttuneError
 from memory.facts import Facts
 from memory.journal import Journal
@@ -114,11 +115,11 @@ def test_everything_leaves_no_byte_but_of_others(
     (home / "owners" / "ann").mkdir(parents=True)
     (home / "owners" / "ann" / "attune.db").write_bytes(b"hers")
     with pytest.raises(AttuneError, match="open in this home"):
-        erase.everything(home)
+        erase_home(home)
     assert holds(home)
     recall.index.close()
     db.close()
-    erase.everything(home)
+    erase_home(home)
     assert holds(home) == []
     assert [path.name for path in home.iterdir()] == ["owners"]
     assert (home / "owners" / "ann" / "attune.db").read_bytes() == b"hers"

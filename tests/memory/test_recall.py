@@ -11,10 +11,11 @@ import pytest
 from memory.database import Database
 from memory.embedder import EmbedderError, MiniLMEmbedder, load_embedder
 from memory.facts import Facts
+from memory.index_folder import IndexError_
 from memory.journal import Journal
 from memory.recall import Recall
 from memory.records import Recalled
-from memory.vector_index import IndexError_, VectorIndex
+from memory.vector_index import VectorIndex
 from tests.support import HashEmbedder, generation
 
 ROOT = Path(__file__).parents[2]

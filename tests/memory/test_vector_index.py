@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory import vector_index
+from memory import index_folder
 from memory.files import lock_folder, locked
-from memory.vector_index import BusyIndex, VectorIndex, alone, collection_name
+from memory.index_files import collection_name
+from memory.index_folder import BusyIndex, alone
+from memory.vector_index import VectorIndex
 from tests.support import HashEmbedder
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +167,7 @@ def test_a_process_that_died_while_forgetting_leaves_no_slow_index(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("memory.vector_index.write_out", die)
+        patched.setattr("memory.index_folder.write_out", die)
         with pytest.raises(KeyboardInterrupt):
             index.forget(["secret"])
     index.reopen()
@@ -173,11 +175,13 @@ def test_a_process_that_died_while_forgetting_leaves_no_slow_index(
     assert index.collection().configuration["hnsw"] == usual
 
 
-def refuse(monkeypatch: pytest.MonkeyPatch, name: str, said: str) -> None:
+def refuse(monkeypatch: pytest.MonkeyPatch, step: str, said: str) -> None:
+    """`step` is where it stands: a module of the room and a name in it."""
+
     def fail(*_: object) -> None:
         raise sqlite3.OperationalError(said)
 
-    monkeypatch.setattr(vector_index, name, fail)
+    monkeypatch.setattr(f"memory.{step}", fail)
 
 
 def test_an_index_that_cannot_be_cleaned_starts_anew(
@@ -185,7 +189,7 @@ def test_an_index_that_cannot_be_cleaned_starts_anew(
 ) -> None:
     index = make()
     index.add(["secret", "kept"], ["quartz safe", "green tea"])
-    refuse(monkeypatch, "compact", "disk I/O error")
+    refuse(monkeypatch, "index_folder.compact", "disk I/O error")
     before = index.state()
     index.forget(["secret"])
     assert index.state() != before
@@ -199,12 +203,12 @@ def test_an_index_that_somebody_uses_is_not_deleted_for_it(
     index = make()
     index.add(["secret", "old", "kept"], ["quartz safe", "black coffee", "green tea"])
     with monkeypatch.context() as patch:
-        refuse(patch, "drop", "database is locked")
+        refuse(patch, "vector_index.drop", "database is locked")
         with pytest.raises(BusyIndex, match="wait a moment"):
             index.remove(["old"])
     assert index.ids() == {"secret", "old", "kept"}
     with monkeypatch.context() as patch:
-        refuse(patch, "compact", "database is locked")
+        refuse(patch, "index_folder.compact", "database is locked")
         with pytest.raises(BusyIndex):
             index.forget(["secret"])
     assert index.ids() == {"old", "kept"}
@@ -213,7 +217,7 @@ def test_an_index_that_somebody_uses_is_not_deleted_for_it(
 def test_while_another_process_is_in_the_folder_one_waits(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_index, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(index_folder, "PATIENCE_SECONDS", 0.05)
     index = make()
     index.add(["a"], ["tea"])
     with locked(tmp_path / "index", alone=True, seconds=0.0):  # as another process does
@@ -229,7 +233,7 @@ def test_nobody_is_let_in_until_a_vector_is_forgotten(
     met: list[str] = []
 
     def watched(name: str) -> None:
-        step = getattr(vector_index, name)
+        step = getattr(index_folder, name)
 
         def watch(what: object) -> None:
             with pytest.raises(TimeoutError):
@@ -237,7 +241,7 @@ def test_nobody_is_let_in_until_a_vector_is_forgotten(
             met.append(name)
             step(what)
 
-        monkeypatch.setattr(vector_index, name, watch)
+        monkeypatch.setattr(index_folder, name, watch)
 
     for name in ("hasten", "write_out", "compact"):
         watched(name)
