@@ -1,9 +1,8 @@
 """What every learner shares: a fresh LoRA on a frozen base, exact token rows, one bounded TRL run.
 
 The reference model is the base itself with the adapter switched off, so that one copy of the weights
-is enough. A few of the base's own replies to prompts that have nothing to do with taste ("anchors")
-hold the skills in place: KL(base || policy) on them is added to the loss (forgetting follows the
-KL on other tasks, arXiv 2509.04259). The base is handed back without the adapter.
+is enough. A few of the base's own replies hold the skills in place (anchor_kl.py). The base is handed back
+without the adapter.
 """
 
 from __future__ import annotations
@@ -22,15 +21,14 @@ from typing import Any
 
 from memory.errors import AttuneError
 from policies.learners import checkpointing
-from policies.learners.packed import completion_logits, few_calls, packing
+from policies.learners.anchor_kl import AnchorHold
+from policies.learners.packed import few_calls, packing
 from policies.learners.rows import LearnError, Tokens, padding
 
 TINY = 20_000_000
 LARGE = 500_000_000
 # A warm-up's first step has rate 0: of a few steps that would be a good part, of a single one all.
 WARM_UP, FEWEST_TO_WARM_UP = 2, 10
-# what the base says of the anchors is kept up to this size: all of it for a small vocabulary
-KEPT_BYTES = 32 * 2**20
 TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
 Progress = Callable[[float, str], None]
 # (model with its adapter, places of the batch's rows) -> (loss, what to log of it)
@@ -137,7 +135,7 @@ def fit(
 
     started = time.monotonic()
     padding(tokenizer)
-    references: dict[int, Any] = {}
+    hold = AnchorHold(anchors, settings.anchors_a_step, settings.anchor_weight)
     if tokens is not None:
         tokens += checkpointing.most_tokens([[row] for row in anchors], settings.anchors_a_step)
 
@@ -170,22 +168,10 @@ def fit(
                 result, seen = objective(model, inputs["place"].tolist())
                 for name, value in seen.items():
                     self._metrics["train"][name].append(value)
-            if not anchors or settings.anchor_weight == 0:
+            pull = hold(model, self.state.global_step)
+            if pull is None:
                 return result
-            pull = settings.anchor_weight * self.anchors_pull(model)
             return (result[0] + pull, result[1]) if isinstance(result, tuple) else result + pull
-
-        def anchors_pull(self, model: Any) -> Any:
-            """KL(base || policy) on this step's anchors, which come round again as the base never changes."""
-            per_step = min(len(anchors), settings.anchors_a_step)
-            start = self.state.global_step * per_step % len(anchors)
-            rows = [anchors[(start + at) % len(anchors)] for at in range(per_step)]
-            reference = references.get(start)
-            if reference is None:
-                reference = anchor_reference(model, rows)
-                if sum(map(_bytes, references.values())) + _bytes(reference) <= KEPT_BYTES:
-                    references[start] = reference
-            return anchor_kl(model, rows, reference)
 
     def places(rows: Sequence[dict[str, int]]) -> dict[str, Any]:
         return {"place": torch.tensor([row["place"] for row in rows])}
@@ -318,24 +304,3 @@ def arguments(
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": False,
     }
-
-
-def anchor_reference(model: Any, rows: Sequence[Tokens]) -> Any:
-    """log p(token) of the base, `model` without its adapter: (completion tokens of `rows`, vocabulary)."""
-    import torch
-    from torch.nn.functional import log_softmax
-
-    with torch.no_grad(), model.disable_adapter():
-        return log_softmax(completion_logits(model, rows)[0].float(), -1)
-
-
-def anchor_kl(model: Any, rows: Sequence[Tokens], reference: Any) -> Any:
-    """KL(base || policy) in nats per completion token, the base being `anchor_reference` of the same rows."""
-    from torch.nn.functional import kl_div, log_softmax
-
-    policy = log_softmax(completion_logits(model, rows)[0].float(), -1)
-    return kl_div(policy, reference, log_target=True, reduction="batchmean")
-
-
-def _bytes(tensor: Any) -> int:
-    return tensor.numel() * tensor.element_size()

@@ -19,16 +19,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from policies.learners.anchor_kl import AnchorHold
 from policies.learners.heads import head
-from policies.learners.lora import (
-    Cancelled,
-    LearningSettings,
-    Progress,
-    TrainResult,
-    anchor_kl,
-    anchor_reference,
-    fit,
-)
+from policies.learners.lora import Cancelled, LearningSettings, Progress, TrainResult, fit
 from policies.learners.rows import LearnError, Tokens, padding
 
 if TYPE_CHECKING:
@@ -37,6 +30,8 @@ if TYPE_CHECKING:
 # replies in one round, how many rounds there are, and how often each round is learned from
 REPLIES, ROUNDS, EPOCHS, MINI_BATCHES = 32, 8, 2, 4
 KL_WEIGHT = 0.05
+# its steps are many
+ANCHORS_A_STEP = 2
 # what a reply loses that ran out of room, in logits
 UNFINISHED = 1.0
 
@@ -115,6 +110,8 @@ def train(
     # its annotations ask for a tokenizer and a collator of transformers, its code for much less
     trainer: Any = PPOTrainer
 
+    hold = AnchorHold(anchors, ANCHORS_A_STEP, config.anchor_weight)
+
     class Trainer(trainer):
         model: Any
         optimizer: Any
@@ -140,13 +137,11 @@ def train(
             if cancel.is_set():
                 raise Cancelled()
             policy = self.model.policy
-            if anchors and config.anchor_weight:
-                chosen = [anchors[(self._taken + at) % len(anchors)] for at in range(2)]
-                self._taken += 2
-                with torch.enable_grad():
-                    (
-                        config.anchor_weight * anchor_kl(policy, chosen, anchor_reference(policy, chosen))
-                    ).backward()
+            with torch.enable_grad():
+                pull = hold(policy, self._taken)
+                if pull is not None:
+                    pull.backward()
+            self._taken += 1
             lora = [p for p in policy.parameters() if p.grad is not None]
             self._norms.append(float(torch.nn.utils.clip_grad_norm_(lora, self.args.max_grad_norm)))
 
