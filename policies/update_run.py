@@ -40,9 +40,10 @@ from policies.update_lock import update_lock
 
 if TYPE_CHECKING:
     from policies.adapters import AdapterRegistry
+    from policies.exam import Exam
     from policies.gate_stats import Stats
     from policies.language_policy import LanguagePolicy
-    from policies.measure import Exam, Judged
+    from policies.measure import Judged
 
 Progress = Callable[[float, str], None]
 
@@ -180,7 +181,8 @@ def _train_and_judge(
     firm: bool = False,
 ) -> tuple[Taught, dict[str, Any]]:
     """(what was trained, the report). The policy speaks as the base afterwards. `firm` as in `teach`."""
-    from policies.measure import anchors, fitted, measure, standard_exam
+    from policies.exam import anchors, fitted, standard_exam
+    from policies.measure import measure
 
     exam = fitted(policy, exam or standard_exam())
     active = registry.active(policy.spec.sha256)

@@ -11,10 +11,10 @@ from memory.database import open_home
 from memory.journal import Journal
 from memory.records import Generation, Message
 from policies.adapters import AdapterRegistry
+from policies.exam import Exam
 from policies.gate import Limits
 from policies.language_policy import LanguagePolicy
 from policies.learners.lora import LearningSettings
-from policies.measure import Exam
 from policies.policy import Generated, SamplingParams
 from policies.update import run_update
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from env.skills.factual import BELIEFS, factual_probes
+from policies.exam import fitted
 from policies.gate import Limits, judge, report
 from policies.language_policy import LanguagePolicy
 from policies.learners.rows import Tokens, padding, score
-from policies.measure import Judged, Measured, fitted, measure
+from policies.measure import Judged, Measured, measure
 from policies.policy import SamplingParams
 from policies.word_scores import spoken, token_scores
 from tests.policies.rated import chat, small_exam
