@@ -16,6 +16,10 @@ after the other would, and are how a taste for both together is found at all.
 How likely a reply shows a style that was asked of it, and one that was not, is estimated from the replies
 so far: a model that cannot do a style is not asked for ever. A trial that would say less than WORTH is
 none, so trials end by themselves whatever the thumbs say; when the taste has changed they begin again.
+
+Where all that was seen is disliked, what no reply can be asked for (code) becomes the likeliest taste, and
+no trial is worth much by that. Then what a trial would say of tastes that can be shown counts, as far as the
+taste is one of them; LEFT is enough, and one is made now and then.
 What is *learned* from a reply follows from what it shows alone (card_model.py).
 
 People who do not rate are never explored on: most of their last RECENT replies must have a thumb.
@@ -28,7 +32,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from memory.card_model import FEATURES, Observation, conflicts, has
-from memory.taste_posterior import TASTES, columns, posterior
+from memory.taste_posterior import TASTES, TastePosterior, columns, posterior
 
 Trial = tuple[str, ...]
 
@@ -38,7 +42,7 @@ TRIALS: tuple[Trial, ...] = (
     *((style,) for style in TRIED),
     *(pair for pair in itertools.combinations(TRIED, 2) if pair[1] not in conflicts(pair[0])),
 )
-WORTH = 0.02  # nats
+WORTH, LEFT = 0.02, 0.005  # nats
 RECENT = 5
 # as many ratings as the taste is read from; older ones would cost time and change nothing
 NEWEST = 200
@@ -61,21 +65,33 @@ def next_trial(
     """
     if on_card:
         return ()
-    worth = {
-        trial: round(nats, 6)
-        for trial, nats in information(observations[-NEWEST:]).items()
-        if not set(trial) & set(barred)
-    }
-    best = max(worth, key=lambda trial: (worth[trial], -len(trial)), default=())
-    return best if best and worth[best] >= WORTH else ()
+    newest = observations[-NEWEST:]
+    found = posterior(newest)
+    shown = {name for name in FEATURES if _showable(newest, name)}
+    left = sum(one for taste, one in found.probability.items() if set(taste) <= shown)
+    for believed, least in ((found, WORTH), (found.among(shown), LEFT / left)):
+        worth = {
+            trial: round(nats, 6)
+            for trial, nats in information(newest, believed).items()
+            if not set(trial) & set(barred)
+        }
+        best = max(worth, key=lambda trial: (worth[trial], -len(trial)), default=())
+        if best and worth[best] >= least:
+            return best
+    return ()
 
 
-def information(observations: Sequence[Observation]) -> dict[Trial, float]:
-    """What the thumb on a reply to each of TRIALS is expected to say about the taste, in nats."""
+def information(
+    observations: Sequence[Observation], believed: TastePosterior | None = None
+) -> dict[Trial, float]:
+    """What the thumb on a reply to each of TRIALS is expected to say about the taste, in nats.
+
+    The taste is as probable as in `believed`, by default what the observations say of it.
+    """
     import numpy as np
 
-    found = posterior(observations)
-    probability = np.array([found.probability[taste] for taste in TASTES])
+    found = believed or posterior(observations)
+    probability = np.array([found.probability.get(taste, 0.0) for taste in TASTES])
     inside, outside = np.array([found.rates[taste] for taste in TASTES]).T
     asked = {style: _share(observations, style, True) for style in TRIED}
     unasked = {style: _share(observations, style, False) for style in FEATURES}
@@ -106,6 +122,13 @@ def _share(observations: Sequence[Observation], feature: str, asked: bool) -> fl
         if feature in wanted if asked else not wanted & {feature, *conflicts(feature)}:
             shown, seen = shown + has(feature, one.shows), seen + 1
     return shown / seen
+
+
+def _showable(observations: Sequence[Observation], feature: str) -> bool:
+    """Whether replies that show it can be had: one did, or most would if they were asked for it."""
+    if not FEATURES[feature][1] or any(has(feature, one.shows) for one in observations):
+        return True
+    return feature in TRIED and _share(observations, feature, True) > 0.5
 
 
 def _entropy(share: Any) -> Any:

@@ -51,6 +51,8 @@ NAMED = 3
 FEWEST = 4
 # from this probability on a taste is taken for the owner's, below it tastes are drawn
 SURE = 0.4
+# beside "no taste of these features", which minds no style at all, a taste needs less
+BESIDE = 0.2
 # a style that the base does not show in most of this many answers that ask for it is none to try
 QUESTIONS = 4
 # nats of the least likely token of an answer, to the prompt without the style: below it, the base would
@@ -85,6 +87,7 @@ def tastes(
 ) -> list[Taste]:
     """The taste that each of `count` answers is to show: the owner's, or drawn where that is not clear.
 
+    Where that is no taste of these features, which minds no style, one that is probable beside it is spoken.
     Two are drawn at a time: a reply that shows two styles and is disliked rules out both, and that they are
     wanted together. `teachable` says of a feature how soon it is learned, in (0, 1]; 1 by default.
     """
@@ -92,7 +95,8 @@ def tastes(
     best, probability = found.best()
     likely = {taste: one * can[taste] for taste, one in found.probability.items() if taste}
     if probability >= SURE or not likely:
-        return [best] * count
+        second = max(likely, key=found.probability.__getitem__, default=())
+        return [second if not best and found.probability[second] >= BESIDE else best] * count
     chance = random.Random(seed)
     drawn = [chance.choices(list(likely), list(likely.values()), k=count) for _ in range(2)]
     return [_both(first, second) for first, second in zip(*drawn, strict=True)]

@@ -48,6 +48,8 @@ def learned(taste: Trial, seed: int, noise: float, ratings: int) -> set[str]:
         (ALONE, 8, 0.1, 12, 0.9, 0.12),
         (PAIRS, 2, 0.0, 16, 0.8, 0.1),
         (PAIRS, 2, 0.1, 24, 0.5, 0.25),
+        # with two wrong thumbs in ten a few that are unlucky are tried again later
+        (PAIRS, 3, 0.2, 64, 0.64, 0.25),
     ],
 )
 def test_a_taste_is_on_the_card_after_a_handful_of_ratings(
@@ -137,6 +139,20 @@ def test_trials_end_whatever_the_thumbs_say(liked: bool) -> None:
         shows = features(render(FACTS, styled(trial), draw))
         observations.append(Observation("r", shows, liked, trial))
         assert len(observations) < 40
+
+
+def test_who_dislikes_nearly_all_is_tried_now_and_then() -> None:
+    """A taste for code, which nobody was asked for, explains it best, and is no reason to give up."""
+    draw, observations, tried = random.Random("now and then"), [seen("brief")], 0
+    for at in range(1, 60):
+        trial = next_trial(observations)
+        tried += bool(trial) and at >= 20
+        style = styled(trial) if trial else draw.choices(PURE, MIX)[0]
+        liked = draw.random() < 0.05
+        observations.append(Observation("r", features(render(FACTS, style, draw)), liked, trial))
+    found = posterior(observations)
+    assert max(found.probability, key=found.probability.__getitem__) == ("code",)
+    assert 2 <= tried <= 20
 
 
 def test_a_model_that_cannot_do_a_style_is_not_asked_for_ever() -> None:

@@ -10,7 +10,7 @@ from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.skills.probes import everyday_prompts
 from memory.card_texts import CARD_TEXTS, card_block
 from memory.features import Features, features
-from memory.taste_posterior import satisfies
+from memory.taste_posterior import Taste, TastePosterior, satisfies
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners.distil import (
@@ -82,6 +82,13 @@ def test_a_taste_that_is_not_clear_is_drawn(sprout: LanguagePolicy, words: Token
     assert {("brief",), ("bullets",), ("friendly",), ("formal",)} <= set(drawn)
     assert drawn.count(("brief",)) > 10 * drawn.count(("detailed",))
     assert ("code",) not in found.probability
+
+
+@pytest.mark.parametrize(("emoji", "spoken"), [(0.26, ("emoji",)), (0.1, ())])
+def test_no_taste_at_all_does_not_forbid_one_that_is_probable(emoji: float, spoken: Taste) -> None:
+    """Three wrong thumbs on one kind of reply, and an owner who likes emoji was taught nothing any more."""
+    found = TastePosterior({(): 0.95 - emoji, ("emoji",): emoji, ("brief",): 0.05}, {})
+    assert tastes(found, 3, 1) == [spoken] * 3
 
 
 def test_two_styles_are_tried_at_once_and_those_more_often_that_are_soon_learned(
