@@ -195,8 +195,7 @@ class TwoSampleTest:
 
     def update(self, new: bool, win: bool) -> Decision | None:
         """One trial of the new coin or of the old one; the decision so far, which stays."""
-        counts = self.new if new else self.old
-        counts[0 if win else 1] += 1
+        self.count(new, win)
         # without both there is nothing to compare, and a long ledger before a trial costs nothing
         if self.decided is None and min(sum(self.new), sum(self.old)) > 0:
             limit = math.log(1 / self.alpha)
@@ -206,12 +205,18 @@ class TwoSampleTest:
                 self.decided = "worse"
         return self.decided
 
+    def count(self, new: bool, win: bool) -> None:
+        """As `update`, but nothing is decided: its time grows with the number of trials so far."""
+        (self.new if new else self.old)[0 if win else 1] += 1
+
     @property
     def e_values(self) -> tuple[float, float]:
         """(that the new one is better, that it is worse)"""
-        both = self.log_e(self.new, self.old), self.log_e(self.old, self.new)
-        better, worse = (math.exp(min(700.0, one)) for one in both)
-        return better, worse
+        return math.exp(min(700.0, self.log_e(self.new, self.old))), self.e_worse
+
+    @property
+    def e_worse(self) -> float:
+        return math.exp(min(700.0, self.log_e(self.old, self.new)))
 
     @staticmethod
     def log_e(high: Sequence[int], low: Sequence[int]) -> float:

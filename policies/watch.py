@@ -8,11 +8,13 @@ replies of two adapters is a thumb up for the one and down for the other. (Blind
 own, policies/win_rate.py.) These thumbs under the adapter are compared by tests that may be looked at after
 every thumb (`statistics.TwoSampleTest`); so nobody has to say beforehand how many ratings the trial takes. It
 is worse than what it took the place of, or open: in the pool of all that ever spoke, the many thumbs down of
-the bare base would hide that a bad adapter came after a good one. It is better than those of that pool whose
-prompts had the same lines of the card, unless less of it is liked than of the one before: what a line that
-came meanwhile has made better is none of its merit. Thumbs on another base's replies say nothing here and are
-left out, and so are those that had faded with a taste that is gone when the trial began: what was liked then
-is no measure for an adapter of the new taste.
+the bare base would hide that a bad adapter came after a good one. An update comes every few thumbs, so half
+of that bet is on all adapters before it together, which have more: the mean of two e-values is one again
+(Vovk & Wang 2021, Annals of Statistics 49.3). It is better than those of the pool whose prompts had the same
+lines of the card, unless less of it is liked than of the one before: what a line that came meanwhile has made
+better is none of its merit. Thumbs on another base's replies say nothing here and are left out, and so are
+those that had faded with a taste that is gone when the trial began: what was liked then is no measure for an
+adapter of the new taste.
 """
 
 from __future__ import annotations
@@ -100,14 +102,16 @@ def trial(
         if generation.base != adapter.base or weights.get(reply_id, 1.0) < FADED:
             continue
         mine = generation.adapter == adapter.version
-        pool.update(mine, liked)
+        pool.count(mine, liked)
         # which style is tried in a turn is drawn; that one is tried is what turns have in common
         alike.update(TRIED if generation.trial else generation.card_lines, mine, liked)
         if mine or generation.adapter in line[:1]:
-            pair.update(mine, liked)
+            pair.count(mine, liked)
         if mine or generation.adapter in line:
-            before.update(mine, liked)
-        worse = [one for one in (pair, before) if sum(one.old) >= FEWEST_THUMBS] or [pool]
+            before.count(mine, liked)
+        # with one adapter before it the two are the same
+        both = (pair, before) if len(line) > 1 else (pair,)
+        worse = [one for one in both if sum(one.old) >= FEWEST_THUMBS] or [pool]
         if sum(pool.new) >= FEWEST_THUMBS:
             if _e_worse(worse) >= 1 / alpha:
                 # an early lead under another line of the card does not excuse what comes after it
@@ -116,13 +120,13 @@ def trial(
                 decided = "better"
         if decided:
             break
-    against = max(worse, key=lambda one: one.e_values[1]) if decided == "worse" else worse[0]
+    against = max(worse, key=lambda one: one.e_worse) if decided == "worse" else worse[0]
     new, old = alike.compared if decided == "better" else (against.new, against.old)
     return Trial(decided, (new[0], sum(new)), (old[0], sum(old)), alike.e_better, _e_worse(worse))
 
 
 def _e_worse(tests: Sequence[TwoSampleTest]) -> float:
-    return fmean(one.e_values[1] for one in tests)
+    return fmean(one.e_worse for one in tests)
 
 
 def _verdicts(
