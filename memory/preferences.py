@@ -231,6 +231,8 @@ def taste_in_words(told: Any, most: int = 3) -> str:
     styles; "" where it says nothing."""
     if not isinstance(told, Mapping):
         return ""
+    if told.get("sure") and not told.get("taken", True):  # reports of older versions do not say which
+        return "No style of reply explains the thumbs so far."
     named, clear = [], False
     for one in told.get("likely", ()):
         replies = " and ".join(REPLIES[name] for name in one["features"] if name in REPLIES)

@@ -91,15 +91,24 @@ def tastes(
     Two are drawn at a time: a reply that shows two styles and is disliked rules out both, and that they are
     wanted together. `teachable` says of a feature how soon it is learned, in (0, 1]; 1 by default.
     """
+    taken = _taken(found)
+    if taken is not None:
+        return [taken] * count
     can = {taste: math.prod((teachable or {}).get(feature, 1.0) for feature in taste) for taste in TASTES}
-    best, probability = found.best()
     likely = {taste: one * can[taste] for taste, one in found.probability.items() if taste}
-    if probability >= SURE or not likely:
-        second = max(likely, key=found.probability.__getitem__, default=())
-        return [second if not best and found.probability[second] >= BESIDE else best] * count
     chance = random.Random(seed)
     drawn = [chance.choices(list(likely), list(likely.values()), k=count) for _ in range(2)]
     return [_both(first, second) for first, second in zip(*drawn, strict=True)]
+
+
+def _taken(found: TastePosterior) -> Taste | None:
+    """The taste that is taken for the owner's, () for none of these; None where it is not clear."""
+    best, probability = found.best()
+    styles = [taste for taste in found.probability if taste]
+    if probability < SURE and styles:
+        return None
+    second = max(styles, key=found.probability.__getitem__, default=())
+    return second if not best and found.probability[second] >= BESIDE else best
 
 
 def _both(first: Taste, second: Taste) -> Taste:
@@ -127,10 +136,12 @@ def reliability(found: TastePosterior, row: Unpaired) -> float:
 
 
 def summary(found: TastePosterior) -> dict[str, Any]:
-    """For the report: whether a taste was taken for the owner's, and the likeliest ones."""
+    """For the report: whether a taste was taken for the owner's, which, and the likeliest ones."""
     likely = sorted(found.probability.items(), key=lambda one: -one[1])[:NAMED]
+    taken = _taken(found)
     return {
-        "sure": found.best()[1] >= SURE,
+        "sure": taken is not None,
+        "taken": list(taken or ()),
         "likely": [{"features": list(taste), "probability": one} for taste, one in likely],
     }
 

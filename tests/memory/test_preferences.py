@@ -308,3 +308,11 @@ def test_a_taste_that_is_less_likely_than_not_is_not_spoken_for() -> None:
     assert taste_in_words(told) == "All thumbs together speak for replies with bullets (80%)."
     told["likely"] = [{"features": ["bullets"], "probability": 0.43}]
     assert taste_in_words(told) == "Of all tastes the thumbs speak most for replies with bullets (43%)."
+
+
+def test_where_no_style_explains_the_thumbs_none_is_named() -> None:
+    told = {"sure": True, "taken": [], "likely": [{"features": [], "probability": 0.7}]}
+    told["likely"] += [{"features": ["no_emoji"], "probability": 0.13}]
+    assert taste_in_words(told) == "No style of reply explains the thumbs so far."
+    told["taken"] = ["no_emoji"]
+    assert taste_in_words(told) == "Of all tastes the thumbs speak most for replies without emoji (13%)."

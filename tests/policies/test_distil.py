@@ -21,6 +21,7 @@ from policies.learners.distil import (
     contrasted,
     distilled,
     reliability,
+    summary,
     tastes,
 )
 from policies.learners.rows import Tokeniser, Tokens
@@ -89,6 +90,8 @@ def test_no_taste_at_all_does_not_forbid_one_that_is_probable(emoji: float, spok
     """Three wrong thumbs on one kind of reply, and an owner who likes emoji was taught nothing any more."""
     found = TastePosterior({(): 0.95 - emoji, ("emoji",): emoji, ("brief",): 0.05}, {})
     assert tastes(found, 3, 1) == [spoken] * 3
+    told = summary(found)
+    assert (told["sure"], told["taken"]) == (True, list(spoken))
 
 
 def test_two_styles_are_tried_at_once_and_those_more_often_that_are_soon_learned(
