@@ -303,7 +303,7 @@ def _good(lessons: Sequence[Lesson], good: Sequence[bool]) -> list[Lesson]:
 
 
 def everyday(
-    policy: LanguagePolicy, system: str | None, tools: Sequence[dict], count: int = EVERYDAY
+    policy: LanguagePolicy, system: str | None, tools: Sequence[dict[str, Any]], count: int = EVERYDAY
 ) -> list[Prompt]:
     """`count` everyday questions under `system`, the same ones at every update."""
     opening = ({"role": "system", "content": system},) if system else ()

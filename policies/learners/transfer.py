@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from env.common_change import MOST, Change, common_change
 from env.datasets import Pair, Prompt, Reply, Unpaired
@@ -82,7 +82,7 @@ def transferred(
     lessons: Sequence[Lesson],
     words: Tokeniser,
     system: str | None,
-    tools: Sequence[dict],
+    tools: Sequence[dict[str, Any]],
 ) -> list[tuple[Tokens, Tokens]]:
     """(with the change, without it) for each answer of `lessons` that can be changed.
 
