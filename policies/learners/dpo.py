@@ -14,9 +14,10 @@ from typing import Any
 
 from policies.learners.checkpointing import most_tokens
 from policies.learners.kto import HEARD
-from policies.learners.lora import LearningSettings, Objective, Progress, TrainResult, fit
+from policies.learners.lora import LearningSettings, TrainResult, fit
 from policies.learners.packed import log_probabilities
 from policies.learners.rows import LearnError, Tokens, score
+from policies.learners.trl_trainer import Objective, Progress
 
 LOSSES, LOSS_WEIGHTS = ["sigmoid", "sft"], [1.0, 0.1]
 # At TRL's 0.1 the answers in the owner's taste (learners/distil) push so far that skills are lost

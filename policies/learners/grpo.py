@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policies.degenerate import degenerate
-from policies.learners.lora import Cancelled, LearningSettings, Progress, TrainResult, fit
+from policies.learners.lora import Cancelled, LearningSettings, TrainResult, fit
 from policies.learners.rows import LearnError, Tokens, padding
+from policies.learners.trl_trainer import Progress
 
 if TYPE_CHECKING:
     from policies.reward_model import RewardModel

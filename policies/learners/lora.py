@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,16 +23,14 @@ from memory.errors import AttuneError
 from policies.learners import checkpointing
 from policies.learners.anchor_kl import AnchorHold
 from policies.learners.packed import few_calls, packing
-from policies.learners.rows import LearnError, Tokens, padding
+from policies.learners.rows import Tokens, padding
+from policies.learners.trl_trainer import Objective, Progress, dataset, exact, learned, report
 
 TINY = 20_000_000
 LARGE = 500_000_000
 # A warm-up's first step has rate 0: of a few steps that would be a good part, of a single one all.
 WARM_UP, FEWEST_TO_WARM_UP = 2, 10
 TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
-Progress = Callable[[float, str], None]
-# (model with its adapter, places of the batch's rows) -> (loss, what to log of it)
-Objective = Callable[[Any, list[int]], tuple[Any, dict[str, float]]]
 
 
 class Cancelled(AttuneError):
@@ -125,10 +123,8 @@ def fit(
     `options` are extra fields of the TRL config. Raises Cancelled, and LearnError where nothing was
     learned (a zero gradient or learning rate, weights that are not finite). The base is left as it came.
     """
-    import torch
-    from datasets import Dataset
     from peft import LoraConfig
-    from transformers import PrinterCallback, TrainerCallback, set_seed
+    from transformers import PrinterCallback, set_seed
     from trl.trainer.utils import disable_dropout_in_model
 
     from policies.learners.fused import fused
@@ -138,104 +134,44 @@ def fit(
     hold = AnchorHold(anchors, settings.anchors_a_step, settings.anchor_weight)
     if tokens is not None:
         tokens += checkpointing.most_tokens([[row] for row in anchors], settings.anchors_a_step)
-
-    class Report(TrainerCallback):
-        """Progress after every step, and the way to stop."""
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            progress(
-                state.global_step / max(1, state.max_steps), f"step {state.global_step}/{state.max_steps}"
-            )
-            if cancel.is_set():
-                control.should_training_stop = True
-
-    class Exact(trainer_class):
-        """The trainer on ids that are already there, with the anchors' KL added to its loss."""
-
-        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-            return dataset
-
-        def _precompute_ref_logps(self, dataset: Any, *_: Any) -> Any:
-            return dataset
-
-        def _send_telemetry(self) -> None:
-            """Not even that somebody trains leaves this machine."""
-
-        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            if objective is None:
-                result = super().compute_loss(model, inputs, *args, **kwargs)
-            else:
-                result, seen = objective(model, inputs["place"].tolist())
-                for name, value in seen.items():
-                    self._metrics["train"][name].append(value)
-            pull = hold(model, self.state.global_step)
-            if pull is None:
-                return result
-            return (result[0] + pull, result[1]) if isinstance(result, tuple) else result + pull
-
-    def places(rows: Sequence[dict[str, int]]) -> dict[str, Any]:
-        return {"place": torch.tensor([row["place"] for row in rows])}
-
-    if objective is None:
-        dataset, more = Dataset.from_list(list(examples)), {}
-    else:
-        dataset, more = Dataset.from_dict({"place": range(len(examples))}), {"data_collator": places}
+    if objective is not None:
         options["remove_unused_columns"] = False
-
-    with _given_back(model):
+    with _given_back(model), warnings.catch_warnings():
+        # transformers warns of names of its own that TRL still uses
+        warnings.simplefilter("ignore", FutureWarning)
         set_seed(settings.seed)
-        adapter = LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha,
-            lora_dropout=0.0,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
+        args = config_class(**arguments(model, len(examples), settings, out_dir, tokens), **options)
+        # transformers would spread a batch over all GPUs, through a module that hides the model
+        args._n_gpu = min(1, args.n_gpu)
+        trainer = exact(trainer_class, hold, objective)(
+            model=model,
+            args=args,
+            processing_class=tokenizer,
+            peft_config=LoraConfig(
+                r=settings.rank,
+                lora_alpha=settings.alpha,
+                lora_dropout=0.0,
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
+            ),
+            callbacks=[report(progress, cancel)],
+            **dataset(examples, objective),
         )
-        with warnings.catch_warnings():
-            # transformers warns of names of its own that TRL still uses
-            warnings.simplefilter("ignore", FutureWarning)
-            args = config_class(**arguments(model, len(examples), settings, out_dir, tokens), **options)
-            # transformers would spread a batch over all GPUs, through a module that hides the model
-            args._n_gpu = min(1, args.n_gpu)
-            trainer = Exact(
-                model=model,
-                args=args,
-                train_dataset=dataset,
-                processing_class=tokenizer,
-                peft_config=adapter,
-                callbacks=[Report()],
-                **more,
-            )
         # what the base says of the anchors, and a reward, are no throw of dice
         disable_dropout_in_model(trainer.model)
         trainer.remove_callback(PrinterCallback)
         try:
             with (
-                warnings.catch_warnings(),
                 packing(model) if objective else nullcontext(),
                 fused(trainer.model) if few_calls(model.device) else nullcontext(),
             ):
-                warnings.simplefilter("ignore", FutureWarning)
                 loss = trainer.train().training_loss
             if cancel.is_set():
                 raise Cancelled()
-            b = [p for name, p in trainer.model.named_parameters() if "lora_B" in name]
-            max_abs_b = max(float(p.detach().abs().max()) for p in b)
-            norms = [float(entry["grad_norm"]) for entry in trainer.state.log_history if "grad_norm" in entry]
-            if not all(bool(torch.isfinite(p).all()) for p in b):
-                raise LearnError("Training went wrong (weights are not finite); nothing was changed.")
-            if not norms or max(norms) <= 0:
-                raise LearnError("Training changed nothing (the gradient was zero); nothing was saved.")
-            if max_abs_b <= 0:
-                raise LearnError(
-                    "Training changed nothing (the learning rate was too small for the gradient of "
-                    f"{max(norms):.2g}); nothing was saved."
-                )
+            grad_norm, max_abs_b = learned(trainer)
             trainer.model.save_pretrained(out_dir, safe_serialization=True)
         finally:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)
-                trainer.model.unload()
+            trainer.model.unload()
             shutil.rmtree(out_dir / "trainer", ignore_errors=True)
     weights = out_dir / "adapter_model.safetensors"
     last = [entry for entry in trainer.state.log_history if "loss" in entry][-1] | {"train_loss": loss}
@@ -243,7 +179,7 @@ def fit(
         folder=out_dir,
         steps=trainer.state.global_step,
         seconds=time.monotonic() - started,
-        grad_norm=max(norms),
+        grad_norm=grad_norm,
         max_abs_b=max_abs_b,
         sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
         metrics={key: float(value) for key, value in last.items() if isinstance(value, int | float)},

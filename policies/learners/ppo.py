@@ -15,14 +15,16 @@ import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from policies.learners.anchor_kl import AnchorHold
 from policies.learners.heads import head
-from policies.learners.lora import Cancelled, LearningSettings, Progress, TrainResult, fit
+from policies.learners.lora import Cancelled, LearningSettings, TrainResult, fit
 from policies.learners.rows import LearnError, Tokens, padding
+from policies.learners.trl_trainer import Progress
 
 if TYPE_CHECKING:
     from policies.reward_model import RewardModel
@@ -54,63 +56,97 @@ def train(
     A reply ends at `end_of_turn` (default: the tokenizer's end); `config.epochs`, where it is set, is the
     number of rounds. `model` comes back without the LoRA.
     """
-    import torch
+    if len(prompts) < 2:
+        raise LearnError(f"PPO needs 2 prompts or more, and there are {len(prompts)}.")
+    end = tokenizer.eos_token_id if end_of_turn is None else end_of_turn
+    # all prompts are padded to one width, so that the heads know where replies begin
+    width = max(len(prompt) for prompt in prompts)
+    trainer = _trainer(
+        _silent_id(tokenizer, prompts, end),
+        end,
+        width,
+        head(model, width, reward.module(model.device), reward.taste_logit),
+        head(model, width, _value(reward, model.device)),
+        AnchorHold(anchors, ANCHORS_A_STEP, config.anchor_weight),
+        cancel,
+    )
+    rounds = ROUNDS if config.epochs is None else config.epochs
+    settings = partial(_settings, rounds=rounds, room=room, end=end)
+    examples = [{"input_ids": list(prompt)} for prompt in prompts]
+    while len(examples) < REPLIES:
+        # TRL drops a round that is not full
+        examples += examples[: REPLIES - len(examples)]
+    return fit(trainer, settings, model, tokenizer, examples, config, out_dir, progress, cancel, ())
 
+
+def _trl() -> tuple[Any, Any]:
+    """(PPOConfig, PPOTrainer)"""
     with warnings.catch_warnings():
         # TRL calls everything below it experimental, once
         warnings.simplefilter("ignore", UserWarning)
         from trl.experimental.ppo import PPOConfig, PPOTrainer
 
-    if len(prompts) < 2:
-        raise LearnError(f"PPO needs 2 prompts or more, and there are {len(prompts)}.")
-    end = tokenizer.eos_token_id if end_of_turn is None else end_of_turn
-    pad_id = _silent_id(tokenizer, prompts, end)
-    # all prompts are padded to one width, so that the heads know where replies begin
-    width = max(len(prompt) for prompt in prompts)
-    rounds = ROUNDS if config.epochs is None else config.epochs
-    known = {field.name for field in fields(PPOConfig)}
+    return PPOConfig, PPOTrainer
 
-    def ppo_config(**shared: Any) -> Any:
-        ours: dict[str, Any] = {
-            "per_device_train_batch_size": REPLIES,
-            "total_episodes": REPLIES * rounds,
-            "num_mini_batches": MINI_BATCHES,
-            "num_ppo_epochs": EPOCHS,
-            "local_rollout_forward_batch_size": REPLIES,
-            "response_length": room,
-            "stop_token_id": end,
-            "missing_eos_penalty": UNFINISHED,
-            "temperature": 1.0,
-            "kl_coef": KL_WEIGHT,
-            "warmup_steps": 0,
-            "num_sample_generations": 0,
-        }
-        return PPOConfig(**{name: value for name, value in shared.items() if name in known} | ours)
 
-    def collate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        ids = [row["input_ids"] for row in rows]
-        return {"input_ids": torch.tensor([[pad_id] * (width - len(row)) + row for row in ids])}
+def _settings(*, rounds: int, room: int, end: int, **shared: Any) -> Any:
+    """TRL's config: what every learner shares (`lora.arguments`), as far as it knows that, and our own."""
+    config, _ = _trl()
+    known = {field.name for field in fields(config)}
+    ours: dict[str, Any] = {
+        "per_device_train_batch_size": REPLIES,
+        "total_episodes": REPLIES * rounds,
+        "num_mini_batches": MINI_BATCHES,
+        "num_ppo_epochs": EPOCHS,
+        "local_rollout_forward_batch_size": REPLIES,
+        "response_length": room,
+        "stop_token_id": end,
+        "missing_eos_penalty": UNFINISHED,
+        "temperature": 1.0,
+        "kl_coef": KL_WEIGHT,
+        "warmup_steps": 0,
+        "num_sample_generations": 0,
+    }
+    return config(**{name: value for name, value in shared.items() if name in known} | ours)
 
-    value = torch.nn.Linear(len(reward.found.centre), 1)
-    torch.nn.init.zeros_(value.weight)
-    torch.nn.init.zeros_(value.bias)
+
+def _value(reward: RewardModel, device: Any) -> Any:
+    """The value head's only weights, over features that are scaled as the reward model has them."""
+    import torch
 
     class Scaled(torch.nn.Module):
-        """The value head's only weights, over features that are scaled as the reward model has them."""
-
         def __init__(self) -> None:
             super().__init__()
-            self.linear = value.to(model.device)
-            self.centre = reward.found.centre.to(model.device, torch.float32)
-            self.scale = reward.found.scale.to(model.device, torch.float32)
+            self.linear = torch.nn.Linear(len(reward.found.centre), 1, device=device)
+            torch.nn.init.zeros_(self.linear.weight)
+            torch.nn.init.zeros_(self.linear.bias)
+            self.centre = reward.found.centre.to(device, torch.float32)
+            self.scale = reward.found.scale.to(device, torch.float32)
 
         def forward(self, features: Any) -> Any:
             return self.linear((features - self.centre) / self.scale)
 
-    # its annotations ask for a tokenizer and a collator of transformers, its code for much less
-    trainer: Any = PPOTrainer
+    return Scaled()
 
-    hold = AnchorHold(anchors, ANCHORS_A_STEP, config.anchor_weight)
+
+def _trainer(
+    pad_id: int,
+    end: int,
+    width: int,
+    reward_head: Any,
+    value_head: Any,
+    hold: AnchorHold,
+    cancel: threading.Event,
+) -> Any:
+    """TRL's trainer over these two heads, which stops, is held and has its gradient clipped before a step."""
+    import torch
+
+    # its annotations ask for a tokenizer and a collator of transformers, its code for much less
+    trainer: Any = _trl()[1]
+
+    def collate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        ids = [row["input_ids"] for row in rows]
+        return {"input_ids": torch.tensor([[pad_id] * (width - len(row)) + row for row in ids])}
 
     class Trainer(trainer):
         model: Any
@@ -120,8 +156,8 @@ def train(
             super().__init__(
                 processing_class=SimpleNamespace(pad_token_id=pad_id, eos_token_id=end),
                 ref_model=None,
-                reward_model=head(model, width, reward.module(model.device), reward.taste_logit),
-                value_model=head(model, width, Scaled()),
+                reward_model=reward_head,
+                value_model=value_head,
                 data_collator=collate,
                 **arguments,
             )
@@ -159,11 +195,7 @@ def train(
                 # the LoRA alone is saved and taken out; the value head has done its work
                 self.model = self.accelerator.unwrap_model(self.model).policy
 
-    examples = [{"input_ids": list(prompt)} for prompt in prompts]
-    while len(examples) < REPLIES:
-        # TRL drops a round that is not full
-        examples += examples[: REPLIES - len(examples)]
-    return fit(Trainer, ppo_config, model, tokenizer, examples, config, out_dir, progress, cancel, ())
+    return Trainer
 
 
 def _silent_id(tokenizer: Any, prompts: Sequence[Sequence[int]], end: int) -> int:

@@ -12,8 +12,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from policies.learners.lora import LearningSettings, Progress, TrainResult, fit
+from policies.learners.lora import LearningSettings, TrainResult, fit
 from policies.learners.rows import LearnError, Tokens
+from policies.learners.trl_trainer import Progress
 
 
 def train(
