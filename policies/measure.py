@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from env.skills.topics import Topic
     from policies.language_policy import LanguagePolicy
 
+Progress = Callable[[float, str], None]
 CANDIDATE = "candidate"
 # whether an answer is true shows in its first sentences
 FACTUAL_TOKENS = 48
@@ -49,12 +50,27 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Sitting:
+    """What one speaker did in an exam: fresh replies, whether each probe was passed, what it said to the
+    factual ones, and log p(reply) of `rows`. `change` as in `measure`."""
+
+    rows: Sequence[Tokens]
+    change: Change | None
+    replies: Sequence[Any]
+    grades: Sequence[bool]
+    facts: Sequence[str]
+    scores: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """`logits_changed` is the largest change of any first-token logit on an everyday prompt."""
+    """`logits_changed` is the largest change of any first-token logit on an everyday prompt, `base` what the
+    base did, which another candidate of the same rows may be compared with."""
 
     stats: Stats
     logits_changed: float
     served_sha256: str | None
+    base: Sitting
 
 
 def measure(
@@ -65,121 +81,138 @@ def measure(
     system: str | None = None,
     active: tuple[str, str] | None = None,
     liked_words: Sequence[int] = (),
-    progress: Callable[[float, str], None] = lambda fraction, text: None,
+    progress: Progress = lambda fraction, text: None,
     cancel: threading.Event | None = None,
     *,
     liked: Sequence[str] = (),
     asked: Sequence[str] = (),
     trained_on: Sequence[Judged] = (),
     change: Change | None = None,
+    base: Sitting | None = None,
 ) -> Measured:
     """Base and candidate (the adapter folder) on the same exam. `active` is (version, folder) or None.
 
     `system` is the system message of the everyday prompts, `liked` the texts of the replies that the
     owner liked or wrote, `asked` those of the base in the styles that were taught, `trained_on` what the
     candidate was trained on, oldest first, `change` what its owner wants in every reply: skills are graded
-    with it and without. The policy speaks as the base afterwards. Raises Cancelled.
+    with it and without. `base` is what the base did in this exam under this system message, if it sat it
+    already. The policy speaks as the base afterwards. Raises Cancelled.
     """
     told = list(trained_on)[-TOLD:]
     # one pass over both: what was held out, and then what was not
     rows = [each.tokens for each in (*held_out, *told)]
-    kept_out = [each.tokens for each in held_out]
     pad = padding(policy.tokenizer)
-    everyday = [
-        [*([{"role": "system", "content": system}] if system else []), _user(p)] for p in exam.prompts
-    ]
 
     def step(fraction: float, text: str) -> None:
         if cancel is not None and cancel.is_set():
             raise Cancelled()
         progress(fraction, text)
 
-    def replies() -> list[Any]:
-        return policy.generate(everyday, SamplingParams(max_new_tokens=exam.max_new_tokens, seed=2))
+    def sit(who: str, start: float) -> Sitting:
+        def part(fraction: float, text: str) -> None:
+            step(start + 0.45 * fraction, f"{text} of the {who}")
 
-    def grades() -> list[bool]:
-        greedy = SamplingParams(temperature=0.0, max_new_tokens=exam.max_new_tokens)
-        made = _generate(policy, exam, exam.probes, greedy)
-        # what the owner wants in every reply neither costs a skill nor hides one
-        both = [{each.text, each.text if change is None else change.undone(each.text)} for each in made]
-        return [any(p.grade(text) for text in texts) for p, texts in zip(exam.probes, both, strict=True)]
-
-    def facts() -> list[str]:
-        room = min(FACTUAL_TOKENS, exam.max_new_tokens)
-        asked = [probe.messages for probe in exam.factual]
-        greedy = SamplingParams(temperature=0.0, max_new_tokens=room)
-        return [each.text for each in policy.generate(asked, greedy)] if asked else []
+        return _sit(policy, exam, rows, system, change, part)
 
     try:
         policy.swap(None)
-        step(0.0, "fresh replies of the base")
-        base_replies = replies()
-        step(0.2, "skills of the base")
-        base_grades = grades()
-        step(0.35, "facts of the base")
-        base_facts = facts()
-        base_scores = score(policy.model, rows)
-        active_scores: list[float] | None = None
-        if active is not None and kept_out:
-            # shown beside the others, and no reason to fail: what no longer loads has no figure
-            with suppress(AdapterError):
-                policy.swap(*active)
-                active_scores = score(policy.model, kept_out)
+        if base is None or (base.rows, base.change) != (rows, change):
+            base = sit("base", 0.0)
+        active_scores = _active_scores(policy, active, rows[: len(held_out)])
         policy.swap(CANDIDATE, str(candidate))
         served = policy.served_sha256
-        step(0.5, "fresh replies of the candidate")
-        new_replies = replies()
-        step(0.7, "skills of the candidate")
-        new_grades = grades()
-        step(0.8, "facts of the candidate")
-        new_facts = facts()
-        new_scores = score(policy.model, rows)
-        said = [Tokens(list(r.prompt_ids), list(r.completion_ids)) for r in new_replies if r.completion_ids]
+        new = sit(CANDIDATE, 0.45)
+        said = [Tokens(list(r.prompt_ids), list(r.completion_ids)) for r in new.replies if r.completion_ids]
         own = token_scores(policy.model, said, pad)
-        first = _first_logits(policy, new_replies[0].prompt_ids)
+        first = _first_logits(policy, new.replies[0].prompt_ids)
         step(0.9, "distance from the base")
         policy.swap(None)
         under_base = token_scores(policy.model, said, pad)
-        changed = float((first - _first_logits(policy, new_replies[0].prompt_ids)).abs().max())
+        changed = float((first - _first_logits(policy, new.replies[0].prompt_ids)).abs().max())
     finally:
         policy.swap(None)
-    grading = _grading(exam.topics, [reply.text for reply in base_replies])
+    grading = _grading(exam.topics, [reply.text for reply in base.replies])
     tokens = max(1, sum(len(row.completion_ids) for row in said))
     stats = Stats(
-        base=_samples(base_replies, grading),
-        candidate=_samples(new_replies, grading),
+        base=_samples(base.replies, grading),
+        candidate=_samples(new.replies, grading),
         # the estimate of KL(candidate || base) on what the candidate says by itself
         kl=(sum(map(sum, own)) - sum(map(sum, under_base))) / tokens,
-        skills=_skills(exam.probes, base_grades, new_grades),
-        held_out=tuple(
-            HeldOut(
-                each.liked,
-                base_scores[at],
-                new_scores[at],
-                None if active_scores is None else active_scores[at],
-                each.conversation,
-                each.later,
-            )
-            for at, each in enumerate(held_out)
-        ),
+        skills=_skills(exam.probes, base.grades, new.grades),
+        held_out=_held_out(held_out, base, new, active_scores),
         liked_words=tuple(liked_words),
         liked=tuple(liked),
         asked=tuple(asked),
         spoken=tuple(
-            spoken(policy.decode, row.completion_ids, base, candidate_)
-            for row, base, candidate_ in zip(said, under_base, own, strict=True)
+            spoken(policy.decode, row.completion_ids, before, now)
+            for row, before, now in zip(said, under_base, own, strict=True)
         ),
         factual=tuple(
             Factual(probe.name, probe.condition, probe.answer(before), probe.answer(now), now)
-            for probe, before, now in zip(exam.factual, base_facts, new_facts, strict=True)
+            for probe, before, now in zip(exam.factual, base.facts, new.facts, strict=True)
         ),
         learned_from=(sum(each.liked for each in trained_on), sum(not each.liked for each in trained_on)),
         telling=tuple(
-            Telling(each.reply_id, each.liked, new_scores[at] - base_scores[at])
+            Telling(each.reply_id, each.liked, new.scores[at] - base.scores[at])
             for at, each in enumerate(told, len(held_out))
         ),
     )
-    return Measured(stats, changed, served)
+    return Measured(stats, changed, served, base)
+
+
+def _sit(
+    policy: LanguagePolicy,
+    exam: Exam,
+    rows: Sequence[Tokens],
+    system: str | None,
+    change: Change | None,
+    step: Progress,
+) -> Sitting:
+    """What the policy does in the exam as it speaks now."""
+    opening = [{"role": "system", "content": system}] if system else []
+    everyday = [[*opening, {"role": "user", "content": prompt}] for prompt in exam.prompts]
+    greedy = SamplingParams(temperature=0.0, max_new_tokens=exam.max_new_tokens)
+    step(0.0, "fresh replies")
+    replies = policy.generate(everyday, SamplingParams(max_new_tokens=exam.max_new_tokens, seed=2))
+    step(0.45, "skills")
+    # what the owner wants in every reply neither costs a skill nor hides one
+    both = [
+        {each.text, each.text if change is None else change.undone(each.text)}
+        for each in _generate(policy, exam, exam.probes, greedy)
+    ]
+    grades = [any(map(probe.grade, texts)) for probe, texts in zip(exam.probes, both, strict=True)]
+    step(0.75, "facts")
+    short = replace(greedy, max_new_tokens=min(FACTUAL_TOKENS, exam.max_new_tokens))
+    facts = policy.generate([probe.messages for probe in exam.factual], short) if exam.factual else []
+    return Sitting(rows, change, replies, grades, [each.text for each in facts], score(policy.model, rows))
+
+
+def _active_scores(
+    policy: LanguagePolicy, active: tuple[str, str] | None, rows: Sequence[Tokens]
+) -> Sequence[float] | None:
+    """What the adapter that speaks gives to `rows`: shown beside the others, and no reason to fail. What no
+    longer loads has no figure."""
+    if active is not None and rows:
+        with suppress(AdapterError):
+            policy.swap(*active)
+            return score(policy.model, rows)
+    return None
+
+
+def _held_out(
+    rows: Sequence[Judged], base: Sitting, new: Sitting, active: Sequence[float] | None
+) -> tuple[HeldOut, ...]:
+    return tuple(
+        HeldOut(
+            each.liked,
+            base.scores[at],
+            new.scores[at],
+            None if active is None else active[at],
+            each.conversation,
+            each.later,
+        )
+        for at, each in enumerate(rows)
+    )
 
 
 def _generate(
@@ -195,10 +228,6 @@ def _generate(
             for at, answer in zip(places, answers, strict=True):
                 made[at] = answer
     return made
-
-
-def _user(text: str) -> dict[str, str]:
-    return {"role": "user", "content": text}
 
 
 def _grading(topics: Sequence[Topic], replies: Sequence[str]) -> Sequence[Grade]:

@@ -7,43 +7,29 @@ cancels or forgets; a copy that was placed already goes at the next start (see `
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from env.common_change import Change
-from env.datasets import Pair, Unpaired, judgements
 from env.imported import imported
 from memory import erase
 from memory.database import open_home
 from memory.journal import Journal
 from memory.records import Adapter
-from policies.gate import Limits, Proof, judge, report
+from policies.attempt import prepared, train_and_judge
+from policies.gate import Limits
 from policies.learners.lora import Cancelled, LearningSettings
-from policies.learners.rows import LearnError, Tokeniser
-from policies.material import (
-    Material,
-    TasteChanged,
-    liked_texts,
-    liked_words,
-    material,
-    spoken,
-    system_message,
-)
-from policies.teach import Taught, teach
+from policies.material import TasteChanged, material
 from policies.update_lock import update_lock
 
 if TYPE_CHECKING:
     from policies.adapters import AdapterRegistry
     from policies.exam import Exam
-    from policies.gate_stats import Stats
     from policies.language_policy import LanguagePolicy
-    from policies.measure import Judged
 
 Progress = Callable[[float, str], None]
 
@@ -129,15 +115,12 @@ def run_update(
             policy = LanguagePolicy(resolve(model), device)
         spoke = policy.adapter
         try:
-            taught, body = _train_and_judge(
-                policy, registry, cut, settings, workshop, progress, cancel, exam, limits
-            )
+            work = prepared(policy, registry, cut, settings, workshop, progress, cancel, exam)
+            taught, base, body = train_and_judge(work, limits)
             if taught.change is not None and body["verdict"] == "rejected":
                 # what comes into every reply may take too much with it: once more, with a firmer hold
                 erase.sweep(workshop)
-                taught, body = _train_and_judge(
-                    policy, registry, cut, settings, workshop, progress, cancel, exam, limits, True
-                )
+                taught, _, body = train_and_judge(work, limits, base)
             verdict = body["verdict"]
             if cancel.is_set():
                 raise Cancelled()
@@ -168,98 +151,6 @@ def run_update(
     return UpdateResult.of(adapter, time.monotonic() - started, _peak_rss_mb())
 
 
-def _train_and_judge(
-    policy: LanguagePolicy,
-    registry: Any,
-    cut: Material,
-    settings: LearningSettings,
-    workshop: Path,
-    progress: Progress,
-    cancel: threading.Event,
-    exam: Exam | None,
-    limits: Limits | None,
-    firm: bool = False,
-) -> tuple[Taught, dict[str, Any]]:
-    """(what was trained, the report). The policy speaks as the base afterwards. `firm` as in `teach`."""
-    from policies.exam import anchors, fitted, standard_exam
-    from policies.measure import measure
-
-    exam = fitted(policy, exam or standard_exam())
-    active = registry.active(policy.spec.sha256)
-    policy.swap(None)
-    progress(0.03, "replies of the base to hold on to")
-    kept = anchors(policy, exam, settings.anchors if settings.anchor_weight else 0)
-    longest = min(settings.max_length, policy.context_length)
-    words = Tokeniser(policy.tokenizer, policy.base, policy.stop_ids, longest)
-    cut = spoken(cut, words)
-
-    def training(fraction: float, text: str) -> None:
-        progress(0.1 + 0.6 * fraction, f"{cut.algorithm} {text}")
-
-    taught = teach(policy, cut, words, settings, workshop, training, cancel, kept, firm)
-    trained = taught.result
-    # thumbs shape the taste that DPO's pairs are taught with: not what it learned alone
-    newest = max((row.created_at for row in taught.read), default=math.inf)
-    measured = measure(
-        policy,
-        trained.folder,
-        _judged(cut.test, words, newest),
-        exam,
-        system=system_message(cut),
-        active=(active.version, active.path) if active else None,
-        liked_words=liked_words(cut),
-        progress=lambda fraction, text: progress(0.7 + 0.28 * fraction, text),
-        cancel=cancel,
-        liked=liked_texts(cut),
-        asked=taught.asked,
-        trained_on=_judged(sorted(taught.learned, key=lambda row: row.created_at), words),
-        change=taught.change,
-    )
-    if measured.logits_changed <= 0 or measured.served_sha256 != trained.sha256:
-        raise LearnError("The trained adapter does not change what the model says; nothing was saved.")
-    proof = Proof(
-        sha256_trained=trained.sha256,
-        sha256_served=measured.served_sha256,
-        logits_changed=measured.logits_changed,
-        max_abs_b=trained.max_abs_b,
-        grad_norm=trained.grad_norm,
-    )
-    stats = replace(measured.stats, proof=proof)
-    body = report(stats, judge(stats, limits))
-    body |= {
-        "algorithm": taught.algorithm,
-        "why": taught.why,
-        "routes": taught.routes,
-        "taste": taught.taste,
-        "change": _shown(taught.change, stats, firm),
-        "reward_model": None if taught.reward is None else dict(taught.reward.held_out),
-        "last_seq": cut.last_seq,
-        "settings": asdict(settings),
-        "trained_on": {
-            "feedback": sorted({event for row in taught.read for event in row.feedback_ids}),
-            "replies": sorted({row.reply_id for row in taught.read}),
-            "imports": sorted({text.file for text in cut.texts}),
-        },
-        "proof": {"steps": trained.steps, "train_seconds": trained.seconds, **asdict(proof)},
-    }
-    return taught, body
-
-
-def _shown(change: Change | None, stats: Stats, firm: bool) -> dict[str, Any] | None:
-    """What the edits have in common, how many fresh replies show it now and before, and how it was held."""
-    if change is None:
-        return None
-    both = {"candidate": stats.candidate, "base": stats.base}
-    counts = {who: sum(change.shows(one.text) for one in samples) for who, samples in both.items()}
-    return {
-        "text": str(change),
-        "edits": change.edits,
-        "replies": len(stats.candidate),
-        "firm": firm,
-        **counts,
-    }
-
-
 @contextmanager
 def _way_for_the_base(
     registry: AdapterRegistry, policy: LanguagePolicy | None, model: str | None
@@ -274,23 +165,6 @@ def _way_for_the_base(
         if registry.active(base) is not None:
             registry.activate(None, str(changed), base)
         raise
-
-
-def _judged(rows: Sequence[Unpaired | Pair], words: Tokeniser, newest: float = math.inf) -> list[Judged]:
-    """What the gate compares, every judgement of a reply once, in however many pairs it stands; `newest` is
-    the time of the last rating that was trained on."""
-    from policies.measure import Judged
-
-    found: list[Judged] = []
-    seen: set[tuple[str, bool]] = set()
-    for row in rows:
-        for said, liked, reply_id in judgements(row):
-            if reply_id is not None and (reply_id, liked) in seen:
-                continue
-            seen.add((reply_id or "", liked))
-            about = (row.conversation_id, row.created_at > newest, reply_id or "")
-            found.append(Judged(words.row(row.prompt, said), liked, *about))
-    return found
 
 
 def _peak_rss_mb() -> float:

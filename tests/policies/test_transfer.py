@@ -51,7 +51,9 @@ def test_a_change_that_goes_too_far_is_tried_again_with_a_firmer_hold(
     assert (first["verdict"], first["change"]["firm"]) == ("provisional", False)
     assert (second["verdict"], second["change"]["firm"]) == ("rejected", True)
     # once for the first update and twice for the second
-    assert seen.count("distance from the base") == 3
+    assert seen.count("distance from the base") == seen.count("skills of the candidate") == 3
+    # what the base did in an update's exam holds for both of its candidates
+    assert seen.count("skills of the base") == 2
 
 
 def test_what_was_liked_without_a_change_speaks_against_it(home: Path, policy: LanguagePolicy) -> None:
