@@ -16,7 +16,8 @@ from policies.gate import Limits, Proof, judge, report
 from policies.learners.lora import LearningSettings
 from policies.learners.rows import LearnError, Tokeniser
 from policies.material import Material, liked_texts, liked_words, spoken, system_message
-from policies.teach import Taught, teach
+from policies.taught import Taught
+from policies.teach import teach
 
 if TYPE_CHECKING:
     from policies.adapters import AdapterRegistry
