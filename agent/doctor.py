@@ -230,9 +230,9 @@ def _index(home: Path, database: Database, settings: Settings) -> Check:
 
 def _adapters(home: Path, database: Database, settings: Settings) -> Check:
     from memory import lineage
-    from policies.adapters import AdapterRegistry
+    from policies.adapters.left_out import left_out
+    from policies.adapters.registry import AdapterRegistry
     from policies.base_models import resolve
-    from policies.left_out import left_out
 
     registry = AdapterRegistry(database, home)
     adapters = registry.list()

@@ -14,7 +14,7 @@ from memory.preferences import taste_in_words
 if TYPE_CHECKING:
     from agent.runtime import Runtime
     from memory.records import Adapter
-    from policies.update import UpdateJob
+    from policies.update.job import UpdateJob
     from policies.watch import Trial
 
 log = logging.getLogger("attune.clock")
@@ -93,14 +93,14 @@ class LearningClock:
     def start(self, algorithm: str = "auto") -> None:
         """Start training in a child process. AttuneError when one runs, here or in another process, or when
         nothing was rated."""
-        from policies.update import UpdateJob
+        from policies.update.job import UpdateJob
 
         with self._lock:
             if self._job is not None:
                 raise AttuneError("An update is training already; /train cancel stops it.")
             if not self._runtime.journal.signals_since(0):
                 from env.imported import imported
-                from policies.material import material
+                from policies.update.material import material
 
                 # the update would say the same, but only once its process is there
                 material(self._runtime.journal, algorithm, texts=imported(self._runtime.home))

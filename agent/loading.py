@@ -135,7 +135,7 @@ class Loading(Speaker):
             say(1.0, "ready")
 
     def _tell_adapters(self, spec: BaseSpec) -> None:
-        from policies.left_out import left_out
+        from policies.adapters.left_out import left_out
 
         if sentence := left_out(self.registry, spec):
             self._notices.append(sentence)

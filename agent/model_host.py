@@ -20,7 +20,7 @@ from typing import IO, Any
 from memory.database import writing
 from memory.errors import AttuneError
 from policies import child
-from policies.adapter_files import AdapterError
+from policies.adapters.files import AdapterError
 
 Progress = Callable[[float, str], None]
 # How often a waiting stream looks at its cancel event, in seconds.

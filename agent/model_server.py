@@ -20,7 +20,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from memory.errors import AttuneError
-from policies.adapter_files import AdapterError
+from policies.adapters.files import AdapterError
 from policies.policy import SamplingParams, Side, TokenChunk
 
 log = logging.getLogger("attune.server")

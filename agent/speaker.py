@@ -13,7 +13,7 @@ from agent.config import Settings
 from memory.errors import AttuneError
 from memory.records import Adapter, AdapterStatus
 from memory.restore import open_safely
-from policies.adapters import AdapterError, AdapterRegistry, Overtaken
+from policies.adapters.registry import AdapterError, AdapterRegistry, Overtaken
 
 if TYPE_CHECKING:
     from policies.base_models import BaseSpec

@@ -8,7 +8,7 @@ from typing import Any
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
 from memory.records import CardLine, Feedback, Generation, Message
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 
 # Said beside a card line that was no belief yet (memory/exploration.py).
 TRIED = "tried once, to learn what you like"

@@ -12,9 +12,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from policies.generation.prefix_cache import common_prefix
+from policies.generation.segments import Encoder
 from policies.policy import ChatMessage
-from policies.prefix_cache import common_prefix
-from policies.segments import Encoder
 
 TOOL_TEXT = (
     "You may call tools. To call one, write <tool_call>"

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from policies.base_models import BaseSpec, load
 from policies.chat_format import ChatFormat
-from policies.decoding import PolicyError, fill, since, speak
+from policies.generation.decoding import PolicyError, fill, since, speak
 from policies.policy import ChatMessage, Generated, SamplingParams, Side, TokenChunk
 
 if TYPE_CHECKING:
     import torch
 
-    from policies.prefix_cache import PrefixCache
+    from policies.generation.prefix_cache import PrefixCache
 
 __all__ = ["LanguagePolicy", "PolicyError"]
 
@@ -40,8 +40,8 @@ class LanguagePolicy:
     """
 
     def __init__(self, spec: BaseSpec, device: str = "auto", dtype: str = "auto") -> None:
-        from policies.adapter_swap import AdapterSlot
-        from policies.prefix_cache import PrefixCache
+        from policies.adapters.swap import AdapterSlot
+        from policies.generation.prefix_cache import PrefixCache
 
         self.spec = spec
         self.model, self.tokenizer = load(spec, device, dtype)
@@ -149,7 +149,7 @@ class LanguagePolicy:
         Times are those of the padded batch that a reply was in. With a seed the same `batch` gives the
         same replies. Raises PolicyError.
         """
-        from policies.batch import generate_batch
+        from policies.generation.batch import generate_batch
 
         prompts = [self._prompt(messages, tools) for messages in batch]
         self._wait(None)
@@ -172,7 +172,7 @@ class LanguagePolicy:
         `cancel` is looked at between tokens and prefill chunks and stops all of them. Raises PolicyError,
         and AdapterError where an adapter is unsound or cannot stand beside another.
         """
-        from policies.mixed import speak_mixed
+        from policies.generation.mixed import speak_mixed
 
         started = time.perf_counter()
         prompt = self._prompt(messages, tools)
@@ -198,7 +198,7 @@ class LanguagePolicy:
 
         Raises PolicyError where there is no reward model for this base, LearnError where it is damaged.
         """
-        from policies.best_of import best_of
+        from policies.generation.best_of import best_of
         from policies.reward_model import RewardModel
 
         found = RewardModel.load(Path(reward), self.model, self.tokenizer)
@@ -222,7 +222,7 @@ class LanguagePolicy:
         """Speak under adapter `version` (its folder at `path`) from the next reply on; None is the base.
 
         Waits for the reply in flight. Raises AdapterError if the adapter is unsound, belongs to another base,
-        or did not load exactly as it is in its file; what speaks then is told in `adapter_swap`.
+        or did not load exactly as it is in its file; what speaks then is told in `adapters.swap`.
         """
         if version is not None and path is None:
             raise PolicyError(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from memory.features import Features, features
 from memory.taste_posterior import TastePosterior
-from policies.adapter_files import REWARD
+from policies.adapters.files import REWARD
 from policies.bayesian_logistic import COMPARISON, Posterior, sigmoid
 from policies.learners.dpo import Preference
 from policies.learners.heads import reply_features

@@ -76,7 +76,7 @@ class StackedLearner(BenchLearner):
         return True
 
     def update(self) -> None:
-        from policies.merging import merge_for_good
+        from policies.adapters.merging import merge_for_good
 
         result = self._train()
         if result is None or result.verdict == "rejected":

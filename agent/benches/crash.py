@@ -19,7 +19,7 @@ PRELOAD = (
     "trl",
     "agent.loop",
     "policies.language_policy",
-    "policies.update_run",
+    "policies.update.run",
     "agent.benches.crash_child",
     "env.bench.crash_store",
 )
@@ -31,7 +31,7 @@ def audit_adapters(home: Path, acks: Sequence[Any]) -> list[str]:
     The one that speaks is the one that was acknowledged last, or one that was about to after that.
     """
     from memory.database import open_home
-    from policies.adapters import AdapterRegistry
+    from policies.adapters.registry import AdapterRegistry
 
     problems: list[str] = []
     try:

@@ -46,7 +46,7 @@ def rate(runtime: Runtime) -> None:
 
 
 def train(runtime: Runtime) -> None:
-    from policies.update import run_update
+    from policies.update.job import run_update
 
     say(about="active")
     run_update(runtime.home, runtime.settings.model)

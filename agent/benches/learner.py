@@ -2,7 +2,7 @@
 
 An arm says what the agent may use: `base` nothing, `card` the preference card, `memory` the memories,
 `weights` the updates, `all` everything. The thumb goes through `Runtime.rate`, the update through
-`policies.update`, and the loaded base is shared by all agents of a process.
+`policies.update.job`, and the loaded base is shared by all agents of a process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from policies.tool_calls import parse_tool_calls
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy
-    from policies.update import UpdateResult
+    from policies.update.job import UpdateResult
 
 log = logging.getLogger("attune.bench")
 # Probes a skill, and the seed they are drawn with: the same ones for every agent.
@@ -123,7 +123,7 @@ class BenchLearner:
 
     def _train(self) -> UpdateResult | None:
         """None where there was nothing to learn from. Either way it is among the verdicts."""
-        from policies.update import LearnError, NothingToLearn, run_update
+        from policies.update.job import LearnError, NothingToLearn, run_update
 
         result = None
         try:

@@ -58,7 +58,7 @@ def run(
     from env.bench import learners as bench
     from env.bench.learning import SEEDS, run_all
     from memory.features import STYLES
-    from policies.material import ALGORITHMS
+    from policies.update.material import ALGORITHMS
 
     check("learners", learners, ALGORITHMS)
     check("ledgers", ledgers, bench.LEDGERS)

@@ -13,7 +13,7 @@ from memory.errors import AttuneError
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
-    from policies.update_run import UpdateResult
+    from policies.update.run import UpdateResult
 
 TICK = 0.2
 
@@ -54,7 +54,7 @@ def train(
 def learn(runtime: Runtime, algorithm: str = "auto") -> UpdateResult:
     """One update from start to end, with its progress on stderr. Raises AttuneError when none came of it,
     Stopped after Ctrl+C; one that came when the update was done already has stopped nothing."""
-    from policies.update import Cancelled, UpdateJob
+    from policies.update.job import Cancelled, UpdateJob
 
     progress, cancel = ProgressLine(), threading.Event()
     settings = runtime.settings

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from memory.journal import Journal
 
 Quote = Callable[[str], str | None]
-# What a status means where the word alone does not say it (see policies.gate.Verdict).
+# What a status means where the word alone does not say it (see policies.gate.verdict.Verdict).
 MEANS = {
     "provisional": "on trial, new ratings decide",
     "rejected": "it is not used by itself",
@@ -201,7 +201,7 @@ def _samples(report: Mapping[str, Any]) -> list[str]:
 
 def _wrong_with(adapter: Adapter) -> str:
     """Why the files of an adapter are not those that were trained; "" where they are."""
-    from policies.adapter_files import CONFIG, WEIGHTS
+    from policies.adapters.files import CONFIG, WEIGHTS
 
     weights = Path(adapter.path) / WEIGHTS
     try:

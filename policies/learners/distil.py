@@ -35,9 +35,9 @@ from memory.card_model import FEATURES, Observation, has
 from memory.card_texts import CARD_TEXTS
 from memory.features import features, wished
 from memory.taste_posterior import PAIRS, TASTES, Taste, TastePosterior, posterior, satisfies
+from policies.gate.word_scores import token_scores
 from policies.learners.hindsight import OBJECTION, answers
 from policies.learners.rows import padding
-from policies.word_scores import token_scores
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy

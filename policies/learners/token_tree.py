@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from policies.generation.prefix_cache import common_prefix
 from policies.learners.rows import Tokens
-from policies.prefix_cache import common_prefix
 
 # above this many tokens the arithmetic of a whole mask is no longer small beside that of the layers
 WHOLE = 2048

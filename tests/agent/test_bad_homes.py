@@ -17,11 +17,11 @@ import pytest
 
 from memory.database import Database, open_home
 from memory.errors import FullHome
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
-from policies.gate import Limits
+from policies.gate.verdict import Limits
 from policies.language_policy import LanguagePolicy
-from policies.update import LearningSettings, run_update
+from policies.update.job import LearningSettings, run_update
 from tests.agent.command_line import Attune, thumb
 from tests.policies.rated import Rated, small_exam
 from tests.policies.tiny_models import make_adapter, make_model
@@ -47,7 +47,7 @@ PLAIN_USER = """
 import os, sys
 from agent.cli import main
 from agent.runtime import Runtime
-import agent.cli.app, policies.update
+import agent.cli.app, policies.update.job
 # whoever has no rights may not be able to read Python's own folders either: all is imported before
 Runtime.open(sys.argv[1]).close()
 if os.geteuid() == 0:

@@ -13,7 +13,7 @@ from agent.events import Event, Notice, ReplyDone, TurnFailed
 from agent.runtime import Runtime
 from memory.database import open_home
 from memory.errors import AttuneError
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from tests.policies.tiny_models import make_adapter, make_model
 

@@ -22,7 +22,7 @@ from agent.runtime import Runtime
 from env.datasets import rows
 from memory.erase import forget_conversation
 from memory.errors import AttuneError
-from policies.adapter_files import AdapterError
+from policies.adapters.files import AdapterError
 from policies.win_rate import win_rate, win_rates
 from tests.agent.scripted import Broken, call
 from tests.agent.tui.kept import make_adapter

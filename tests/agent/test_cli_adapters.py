@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memory.database import open_home
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from tests.agent.command_line import Attune, sentence
 from tests.policies.tiny_models import make_adapter, make_model

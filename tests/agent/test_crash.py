@@ -16,7 +16,7 @@ from env.bench import crash
 from env.bench.crash_audits import audit_backups, audit_journal
 from env.bench.crash_life import by_command
 from memory.database import open_home
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from tests.policies.tiny_models import make_adapter, make_model, shared_adapter, shared_model
 

@@ -9,10 +9,10 @@ import pytest
 
 from agent.events import Event, ReplyDone, TurnFailed, TurnStarted
 from agent.runtime import Runtime
-from policies.gate import Limits
+from policies.gate.verdict import Limits
 from policies.language_policy import LanguagePolicy
 from policies.policy import SamplingParams
-from policies.update import LearningSettings, run_update
+from policies.update.job import LearningSettings, run_update
 from tests.policies.rated import small_exam
 from tests.policies.tiny_models import FAMILIES, make_model
 

@@ -10,7 +10,7 @@ import pytest
 from agent.model_host import ModelHost
 from memory.database import open_home
 from policies.base_models import BaseSpec, resolve
-from policies.update import UpdateJob
+from policies.update.job import UpdateJob
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from memory.database import open_home
 from memory.errors import AttuneError
 from memory.facts import Facts
 from memory.journal import Journal
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from tests.agent.command_line import Attune, runner, sentence
 from tests.memory.forgettable import told

@@ -18,7 +18,7 @@ from memory.facts import Facts
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
 from memory.records import Generation, Message
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.watch import trial
 from tests.memory.forgettable import told
 from tests.memory.replies import written

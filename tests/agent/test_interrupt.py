@@ -105,7 +105,7 @@ PRESSES = """
 import json, os, signal, sys
 from pathlib import Path
 from memory.database import open_home
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 folder, when, order = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 report = {"verdict": "promoted", "reasons": ["It is better."], "held_out": {}, "settings": {}}
 meta = {"base": "tiny", "base_sha256": "0" * 64, "algorithm": "kto", "status": "promoted", "signals": 8}

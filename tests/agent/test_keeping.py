@@ -15,7 +15,7 @@ from agent.cli import main
 from agent.doctor import Check, examine
 from agent.logs import KEPT, SIZE, start_log, stop_log
 from memory.database import open_home
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from tests.policies.tiny_models import shared_adapter, shared_model
 from tests.support import HashEmbedder

@@ -21,7 +21,7 @@ from agent.model_host import HostError, ModelHost
 from agent.remote import RemotePolicy
 from agent.runtime import Runtime
 from memory.errors import AttuneError
-from policies.adapter_files import AdapterError
+from policies.adapters.files import AdapterError
 from policies.base_models import BaseSpec, resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners.kto import Thumb

@@ -13,9 +13,9 @@ from memory.database import open_home
 from memory.features import features
 from memory.journal import Journal
 from memory.taste_posterior import posterior
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
-from policies.gate import Factual, HeldOut, Proof, Sample, Skill, Stats, Telling, judge, report
+from policies.gate.verdict import Factual, HeldOut, Proof, Sample, Skill, Stats, Telling, judge, report
 from policies.learners.distil import summary
 from policies.watch import SET_ASIDE
 from tests.agent.command_line import Attune

@@ -16,9 +16,9 @@ from agent.events import Notice, ReplyDone
 from agent.model_host import HostError
 from agent.runtime import Runtime
 from memory.errors import AttuneError
-from policies.adapters import AdapterError
+from policies.adapters.registry import AdapterError
 from policies.base_models import resolve
-from policies.update import update_lock
+from policies.update.job import update_lock
 from tests.policies.tiny_models import make_adapter, make_model
 
 Make = Callable[..., Runtime]

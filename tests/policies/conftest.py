@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from memory.database import Database
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from tests.policies.tiny_models import FAMILIES, make_model, shared_adapter, shared_model

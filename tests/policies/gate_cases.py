@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.gate import (
+from policies.gate.verdict import (
     Factual,
     HeldOut,
     Proof,

@@ -10,13 +10,13 @@ from typing import Any
 from memory.database import open_home
 from memory.journal import Journal
 from memory.records import Generation, Message
-from policies.adapters import AdapterRegistry
-from policies.exam import Exam
-from policies.gate import Limits
+from policies.adapters.registry import AdapterRegistry
+from policies.gate.exam import Exam
+from policies.gate.verdict import Limits
 from policies.language_policy import LanguagePolicy
 from policies.learners.lora import LearningSettings
 from policies.policy import Generated, SamplingParams
-from policies.update import run_update
+from policies.update.job import run_update
 
 PERSONA = "You are Attune, a personal agent."
 THINGS = ("trees", "rivers", "bread", "music", "numbers", "the night sky", "dogs", "rain", "coats", "walks")

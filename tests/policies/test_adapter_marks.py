@@ -12,8 +12,8 @@ from memory import erase, lineage
 from memory.database import Database, open_home
 from memory.facts import Facts
 from memory.journal import Journal
-from policies.adapter_files import WEIGHTS
-from policies.adapters import AdapterError, AdapterRegistry
+from policies.adapters.files import WEIGHTS
+from policies.adapters.registry import AdapterError, AdapterRegistry
 from tests.memory.forgettable import told
 from tests.policies.light import light_adapter, light_meta
 

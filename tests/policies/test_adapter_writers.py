@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from memory.database import Database, open_home
-from policies.adapters import AdapterError, AdapterRegistry
+from policies.adapters.registry import AdapterError, AdapterRegistry
 from tests.policies.tiny_models import meta
 
 REPOSITORY = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ ADD = """
 import sys
 from pathlib import Path
 from memory.database import open_home
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 home, trained, sha, count = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 registry = AdapterRegistry(open_home(home), home)
 meta = {"base": "llama", "base_sha256": sha, "algorithm": "kto"}

@@ -11,8 +11,8 @@ import pytest
 
 from memory.database import Database
 from policies import weights_file
-from policies.adapter_files import CONFIG, WEIGHTS, check_folder, max_abs_b
-from policies.adapters import AdapterError, AdapterRegistry, Overtaken
+from policies.adapters.files import CONFIG, WEIGHTS, check_folder, max_abs_b
+from policies.adapters.registry import AdapterError, AdapterRegistry, Overtaken
 from tests.policies.tiny_models import make_adapter, meta, shared_model
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.detokenizer import Detokenizer
+from policies.generation.detokenizer import Detokenizer
 from tests.policies.tiny_models import tokenizer
 
 TINY = tokenizer("llama").backend_tokenizer

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from policies.gate import (
+from policies.gate.verdict import (
     HeldOut,
     Limits,
     Sample,

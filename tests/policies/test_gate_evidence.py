@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from policies.gate import (
+from policies.gate.verdict import (
     HeldOut,
     held_out,
     judge,

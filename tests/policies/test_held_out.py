@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from env.datasets import Prompt, Reply, Unpaired
 from env.splits import split
-from policies.held_out import hold_out, hold_out_telling
+from policies.update.held_out import hold_out, hold_out_telling
 
 
 def row(number: int, conversation: str, question: str, liked: bool) -> Unpaired:

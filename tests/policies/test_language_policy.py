@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.base_models import resolve
-from policies.decoding import AHEAD_CHUNK
+from policies.generation.decoding import AHEAD_CHUNK
 from policies.language_policy import LanguagePolicy, PolicyError
 from policies.policy import Generated, Policy, SamplingParams, TokenChunk
 from tests.policies.saying import GREEDY, HELLO, SYSTEM, raw_greedy, say
@@ -71,7 +71,7 @@ def test_the_same_question_again_and_an_edited_one_are_cut_right(policy: Languag
 
 
 def test_a_sliding_window_goes_on_only_where_it_ended() -> None:
-    from policies.prefix_cache import PrefixCache
+    from policies.generation.prefix_cache import PrefixCache
 
     policy = LanguagePolicy(resolve(str(shared_model("gemma3"))), device="cpu")
     cache, reused = PrefixCache(policy.model.config).take([1, 2, 3])

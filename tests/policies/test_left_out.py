@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import shutil
 
-from policies.adapters import AdapterRegistry
+from policies.adapters.left_out import left_out
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import BaseSpec, resolve
-from policies.left_out import left_out
 from tests.policies.tiny_models import shared_adapter, shared_model
 
 OTHER = BaseSpec("owner/other", "", "2" * 64)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.adapter_files import AdapterError
+from policies.adapters.files import AdapterError
 from policies.language_policy import LanguagePolicy, PolicyError
 from policies.policy import Mixes, SamplingParams, Side
 from tests.policies.saying import GREEDY, HELLO, SYSTEM, say
@@ -70,7 +70,7 @@ def test_beside_a_wrapped_adapter(llama: LanguagePolicy, monkeypatch: pytest.Mon
     """A large model is never merged: its adapter stays in peft's wrappers, and so does the other one."""
     one, two = sides()
     wanted = [alone(llama, side) for side in (two, one)]
-    monkeypatch.setattr("policies.adapter_swap.COPY_BYTES", 0)
+    monkeypatch.setattr("policies.adapters.swap.COPY_BYTES", 0)
     assert alone(llama, one) == wanted[1]
     for _ in range(2):
         made = llama.mixed([SYSTEM, HELLO], [two, one], GREEDY)
@@ -118,7 +118,7 @@ def test_what_cannot_be_mixed_is_said_and_changes_nothing(
 ) -> None:
     one, two = sides()
     if wrapped:
-        monkeypatch.setattr("policies.adapter_swap.COPY_BYTES", 0)
+        monkeypatch.setattr("policies.adapters.swap.COPY_BYTES", 0)
     wanted = alone(llama, one)
     dora = make_adapter(tmp_path / "dora", shared_model(), use_dora=True)
     zero = make_adapter(tmp_path / "zero", shared_model(), scale=0.0)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from policies.adapter_files import max_abs_b
+from policies.adapters.files import max_abs_b
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners import grpo, ppo, sft

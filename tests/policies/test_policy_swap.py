@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from policies import weights_file
-from policies.adapter_files import WEIGHTS, AdapterError
+from policies.adapters.files import WEIGHTS, AdapterError
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy, PolicyError
 from policies.policy import Generated

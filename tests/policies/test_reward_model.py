@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 
 from env.people import Person
 from env.skills.probes import everyday_prompts, system, user
-from policies.adapter_files import REWARD
+from policies.adapters.files import REWARD
 from policies.base_models import resolve
-from policies.best_of import best_of
+from policies.generation.best_of import best_of
 from policies.language_policy import LanguagePolicy
 from policies.learners.dpo import Preference
 from policies.learners.heads import adapters_off, head, reply_features, running_features

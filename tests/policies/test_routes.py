@@ -10,14 +10,14 @@ from env.datasets import Unpaired
 from env.imported import FOLDER
 from memory.database import open_home
 from memory.journal import Journal
-from policies.adapter_files import REWARD
-from policies.adapters import AdapterRegistry
+from policies.adapters.files import REWARD
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners import ppo
 from policies.learners.rows import LearnError
-from policies.material import NothingToLearn, TasteChanged, material
 from policies.reward_model import RewardModel
+from policies.update.material import NothingToLearn, TasteChanged, material
 from tests.policies.rated import Rated, state, up_and_down, update
 
 

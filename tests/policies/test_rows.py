@@ -13,11 +13,11 @@ from env.datasets import Prompt, Reply, rows
 from memory.database import open_home
 from memory.journal import Journal
 from memory.records import Generation, Message
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 from policies.language_policy import LanguagePolicy
 from policies.learners.rows import Tokeniser, padding
-from policies.material import Material, NothingToLearn, material, spoken
-from policies.update import run_update
+from policies.update.job import run_update
+from policies.update.material import Material, NothingToLearn, material, spoken
 from tests.policies.rated import LENIENT, SETTINGS, Rated, chat, small_exam, up_and_down
 
 CALL = '<tool_call>{"name": "clock", "arguments": {}}</tool_call>'

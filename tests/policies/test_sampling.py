@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from policies.generation.sampling import Sampler
 from policies.policy import SamplingParams
-from policies.sampling import Sampler
 
 LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
 

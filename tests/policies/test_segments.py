@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policies.chat_format import ChatFormat
-from policies.segments import Encoder
+from policies.generation.segments import Encoder
 from tests.policies.tiny_models import FAMILIES, tokenizer
 
 

@@ -15,7 +15,7 @@ from memory.features import features
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
 from memory.records import Message
-from policies.material import material, turning_point
+from policies.update.material import material, turning_point
 from tests.support import generation
 
 SHORT = "The moon shapes the tides in the sea every day."

@@ -12,11 +12,10 @@ from env.datasets import judgements
 from memory.database import open_home
 from memory.journal import Journal
 from memory.records import Generation
-from policies.adapters import AdapterError, AdapterRegistry
+from policies.adapters.registry import AdapterError, AdapterRegistry
 from policies.language_policy import LanguagePolicy
-from policies.material import material
 from policies.policy import SamplingParams
-from policies.update import (
+from policies.update.job import (
     Cancelled,
     LearnError,
     LearningSettings,
@@ -24,6 +23,7 @@ from policies.update import (
     UpdateError,
     run_update,
 )
+from policies.update.material import material
 from tests.policies.rated import LENIENT, SETTINGS, Rated, chat, small_exam, state, up_and_down
 
 
@@ -182,7 +182,8 @@ def test_a_cancelled_update_leaves_nothing(home: Path, policy: LanguagePolicy) -
 
 
 @pytest.mark.parametrize(
-    "where", ["policies.reward_model.RewardModel.save", "policies.activation_log.ActivationLog.append"]
+    "where",
+    ["policies.reward_model.RewardModel.save", "policies.adapters.activation_log.ActivationLog.append"],
 )
 def test_an_update_that_fails_at_its_very_end_has_changed_nothing(
     home: Path, policy: LanguagePolicy, monkeypatch: pytest.MonkeyPatch, where: str

@@ -15,7 +15,7 @@ from memory.database import open_home
 from memory.errors import DatabaseError
 from policies import child
 from policies.language_policy import LanguagePolicy
-from policies.update import LearningSettings, UpdateBusy, UpdateError, UpdateJob, run_update, update_lock
+from policies.update.job import LearningSettings, UpdateBusy, UpdateError, UpdateJob, run_update, update_lock
 from tests.policies.rated import SETTINGS, Rated, small_exam, state, up_and_down
 from tests.policies.tiny_models import shared_adapter
 
@@ -126,7 +126,7 @@ SAVES = """
 import json, signal, sys
 from pathlib import Path
 from memory.database import open_home
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 folder, when, order = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 report = {"verdict": "promoted", "reasons": ["It is better."], "held_out": {"liked": 4}, "settings": {}}
 meta = {"base": "tiny", "base_sha256": "0" * 64, "algorithm": "kto", "status": "promoted", "signals": 8}

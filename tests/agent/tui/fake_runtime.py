@@ -35,7 +35,7 @@ from memory.facts import Facts
 from memory.journal import Journal
 from memory.preferences import PreferenceCard
 from memory.records import Adapter, Feedback, Generation, Message, Passage, Recalled
-from policies.adapters import AdapterRegistry
+from policies.adapters.registry import AdapterRegistry
 
 NOW = 1_795_270_000.0  # 21 November 2026, for whatever shows a date
 

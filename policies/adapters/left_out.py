@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from memory.records import Adapter
-from policies.adapter_files import CONFIG
-from policies.adapters import AdapterRegistry
+from policies.adapters.files import CONFIG
+from policies.adapters.registry import AdapterRegistry
 from policies.base_models import BaseSpec
 
 

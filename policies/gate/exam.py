@@ -1,4 +1,4 @@
-"""What base and candidate are both asked before a candidate may speak (see measure.py)."""
+"""What base and candidate are both asked before a candidate may speak (see `measure`)."""
 
 from __future__ import annotations
 

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 from env.common_change import Change
 from env.datasets import Pair, Unpaired, judgements
 from memory.records import Adapter
-from policies.gate import Limits, Proof, judge, report
+from policies.gate.verdict import Limits, Proof, judge, report
 from policies.learners.lora import LearningSettings
 from policies.learners.rows import LearnError, Tokeniser
-from policies.material import Material, liked_texts, liked_words, spoken, system_message
-from policies.taught import Taught
-from policies.teach import teach
+from policies.update.material import Material, liked_texts, liked_words, spoken, system_message
+from policies.update.taught import Taught
+from policies.update.teach import teach
 
 if TYPE_CHECKING:
-    from policies.adapters import AdapterRegistry
+    from policies.adapters.registry import AdapterRegistry
     from policies.anchors import Anchor
-    from policies.exam import Exam
-    from policies.gate_stats import Stats
+    from policies.gate.exam import Exam
+    from policies.gate.measure import Judged, Sitting
+    from policies.gate.stats import Stats
     from policies.language_policy import LanguagePolicy
-    from policies.measure import Judged, Sitting
 
 Progress = Callable[[float, str], None]
 
@@ -57,7 +57,7 @@ def prepared(
     exam: Exam | None,
 ) -> Work:
     """The policy speaks as the base afterwards."""
-    from policies.exam import anchors, fitted, standard_exam
+    from policies.gate.exam import anchors, fitted, standard_exam
 
     exam = fitted(policy, exam or standard_exam())
     active = registry.active(policy.spec.sha256)
@@ -77,7 +77,7 @@ def train_and_judge(
 
     A second attempt is given what the `base` did at the first, and holds on to more of it (`teach`).
     """
-    from policies.measure import measure
+    from policies.gate.measure import measure
 
     policy, cut, words, firm = work.policy, work.cut, work.words, base is not None
 
@@ -154,7 +154,7 @@ def _shown(change: Change | None, stats: Stats, firm: bool) -> dict[str, Any] | 
 def _judged(rows: Sequence[Unpaired | Pair], words: Tokeniser, newest: float = math.inf) -> list[Judged]:
     """What the gate compares, every judgement of a reply once, in however many pairs it stands; `newest` is
     the time of the last rating that was trained on."""
-    from policies.measure import Judged
+    from policies.gate.measure import Judged
 
     found: list[Judged] = []
     seen: set[tuple[str, bool]] = set()

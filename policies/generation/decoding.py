@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from memory.errors import AttuneError
-from policies.detokenizer import Detokenizer
+from policies.generation.detokenizer import Detokenizer
 from policies.policy import Generated, SamplingParams, TokenChunk
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def speak(
     """The chunks and the `Generated` of `LanguagePolicy.stream`, which holds the policy's lock."""
     import torch
 
-    from policies.sampling import Sampler
+    from policies.generation.sampling import Sampler
 
     adapter, device = policy.adapter, policy.device
     sampler = Sampler(sampling, device)

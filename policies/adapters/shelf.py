@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memory import erase
-from policies.adapter_files import CONFIG, META, REWARD, WEIGHTS
+from policies.adapters.files import CONFIG, META, REWARD, WEIGHTS
 
 VERSION = re.compile(r"v([1-9]\d*)")
 INCOMING = re.compile(r"\.incoming-(\d+)-")

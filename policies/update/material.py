@@ -13,10 +13,10 @@ from memory import fading
 from memory.card_model import Observation
 from memory.journal import Journal
 from memory.observations import Observations
-from policies.gate import WORD
-from policies.held_out import hold_out_telling
+from policies.gate.verdict import WORD
 from policies.learners.choose import choose
-from policies.update_lock import UpdateError
+from policies.update.held_out import hold_out_telling
+from policies.update.lock import UpdateError
 
 if TYPE_CHECKING:
     from policies.learners.rows import Tokeniser
@@ -25,7 +25,7 @@ ALGORITHMS = ("auto", "kto", "dpo", "ppo", "grpo", "sft")
 ASKED_FOR = "asked for"
 # below this many rows every one of them is needed for training, and a handful would prove nothing
 FEWEST_TO_HOLD_OUT = 16
-# of liked and of disliked replies held out: the gate's interval needs as many (`gate_evidence`)
+# of liked and of disliked replies held out: the gate's interval needs as many (`gate.evidence`)
 FEWEST_OF_EACH = 2
 # this many replies, all disliked, say enough of a taste to try what they did not show (learners/distil)
 FEWEST_TO_TRY = 4

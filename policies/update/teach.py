@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from env.datasets import Pair, Prompt, Reply, Unpaired
 from env.imported import Text
 from policies.anchors import Anchor
-from policies.from_judgements import from_judgements, preferred
 from policies.learners.lora import LearningSettings
 from policies.learners.rows import LearnError, Tokeniser
-from policies.material import Material, system_message
-from policies.rollouts import judged, rollout_prompts, room
-from policies.taught import Progress, Run, Taught, all_read, routes_of
+from policies.update.from_judgements import from_judgements, preferred
+from policies.update.material import Material, system_message
+from policies.update.rollouts import judged, rollout_prompts, room
+from policies.update.taught import Progress, Run, Taught, all_read, routes_of
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from env.datasets import Pair, Reply, Unpaired
-from policies.material import Material, system_message
+from policies.update.material import Material, system_message
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy

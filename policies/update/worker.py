@@ -1,4 +1,4 @@
-"""The child of an UpdateJob: `python -m policies.update_worker ORDER`, ORDER being one JSON object.
+"""The child of an UpdateJob: `python -m policies.update.worker ORDER`, ORDER being one JSON object.
 
 Reports JSON lines on standard output: {"event": "progress", "fraction", "text"}, and at the end
 {"event": "result", "result"} or {"event": "error", "text"}. Whatever else is printed goes to standard
@@ -38,7 +38,7 @@ def main(order: dict[str, Any]) -> int:
     tell("progress", fraction=0.0, text="starting")
     try:
         from policies.learners.lora import LearningSettings
-        from policies.update_run import run_update
+        from policies.update.run import run_update
 
         _few_threads()
         result = run_update(

@@ -14,13 +14,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policies.adapter_files import AdapterError
-from policies.exam import Exam
-from policies.gate_stats import Factual, HeldOut, Sample, Skill, Stats, Telling
+from policies.adapters.files import AdapterError
+from policies.gate.exam import Exam
+from policies.gate.stats import Factual, HeldOut, Sample, Skill, Stats, Telling
+from policies.gate.word_scores import spoken, token_scores
 from policies.learners.lora import Cancelled
 from policies.learners.rows import Tokens, padding, score
 from policies.policy import SamplingParams
-from policies.word_scores import spoken, token_scores
 
 if TYPE_CHECKING:
     from env.common_change import Change
@@ -39,7 +39,7 @@ TOLD = 48
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A rated reply, in tokens. `conversation` and `later` are those of gate_stats.HeldOut; `reply_id` is
+    """A rated reply, in tokens. `conversation` and `later` are those of stats.HeldOut; `reply_id` is
     empty for what no reply says, such as the owner's own words."""
 
     tokens: Tokens

@@ -21,10 +21,10 @@ from memory import lineage
 from memory.database import Database
 from memory.records import Adapter, AdapterStatus
 from policies import weights_file
-from policies.activation_log import ActivationLog, Overtaken
-from policies.adapter_files import CONFIG, WEIGHTS, AdapterError, check_folder
-from policies.adapter_schema import MIGRATIONS
-from policies.adapter_shelf import VERSION, AdapterShelf
+from policies.adapters.activation_log import ActivationLog, Overtaken
+from policies.adapters.files import CONFIG, WEIGHTS, AdapterError, check_folder
+from policies.adapters.schema import MIGRATIONS
+from policies.adapters.shelf import VERSION, AdapterShelf
 
 __all__ = ["AdapterError", "AdapterRegistry", "Overtaken"]
 

@@ -14,7 +14,7 @@ class Limits:
     `astray` is the share of the base's replies on topic that may go missing.
     `factual` is the share of the base's true answers that may go missing without agreement; two always
     may (agreement itself never may). `phrase`, `unheard`, `raised` and `wished` are those of
-    gate_phrases.flood: share of fresh replies, nats under the base, nats gained, share of liked replies.
+    phrases.flood: share of fresh replies, nats under the base, nats gained, share of liked replies.
     `heard` is how many nats a rated reply must have moved where no fresh reply differs from the base's.
     """
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from policies.gate_stats import Spoken
+from policies.gate.stats import Spoken
 from policies.learners.rows import LOGIT_BYTES, Tokens, pad_batch
 
 WORD = re.compile(r"\S+")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from statistics import quantiles
 
 from policies.degenerate import degenerate
-from policies.gate_limits import Limits
-from policies.gate_phrases import flood
-from policies.gate_stats import Factual, Sample, Stats, share, words
+from policies.gate.limits import Limits
+from policies.gate.phrases import flood
+from policies.gate.stats import Factual, Sample, Stats, share, words
 
 
 def faults(stats: Stats, limits: Limits) -> list[str]:

@@ -18,8 +18,8 @@ from policies.learners.hindsight import hindsight
 from policies.learners.lora import TrainResult, parameters
 from policies.learners.rows import LearnError, Tokeniser, Tokens
 from policies.learners.transfer import freed, known, telling, transferred, unexplained
-from policies.material import ASKED_FOR, Material, TasteChanged, explains, system_message
-from policies.taught import Run, Taught, all_read, routes_of
+from policies.update.material import ASKED_FOR, Material, TasteChanged, explains, system_message
+from policies.update.taught import Run, Taught, all_read, routes_of
 
 if TYPE_CHECKING:
     from memory.taste_posterior import TastePosterior

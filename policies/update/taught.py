@@ -14,8 +14,8 @@ from policies.anchors import Anchor
 from policies.learners.distil import Lesson
 from policies.learners.hindsight import Hindsight
 from policies.learners.lora import LearningSettings, TrainResult
-from policies.material import Material
-from policies.rollouts import judged
+from policies.update.material import Material
+from policies.update.rollouts import judged
 
 if TYPE_CHECKING:
     from policies.reward_model import RewardModel

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policies.batch import drop_rows
-from policies.decoding import PREFILL_CHUNK, PolicyError, since
+from policies.generation.batch import drop_rows
+from policies.generation.decoding import PREFILL_CHUNK, PolicyError, since
+from policies.generation.sampling import Sampler
 from policies.policy import Generated, SamplingParams, Side
-from policies.sampling import Sampler
 
 if TYPE_CHECKING:
-    from policies.adapter_swap import AdapterSlot
+    from policies.adapters.swap import AdapterSlot
     from policies.language_policy import LanguagePolicy
 
 
@@ -58,7 +58,7 @@ def _speak(
     """The decode loop; `names` are peft's names of the sides, None where all are what is served anyway."""
     import torch
 
-    from policies.prefix_cache import new_cache
+    from policies.generation.prefix_cache import new_cache
 
     text, ids = prompt
     sampler = Sampler(sampling, policy.device)

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policies.gate_stats import Spoken
+from policies.gate.stats import Spoken
 
 LONGEST = 4
 EDGE = re.compile(r"^[^\w\U0001f300-\U0001faff]+|[^\w\U0001f300-\U0001faff]+$")

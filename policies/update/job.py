@@ -2,7 +2,7 @@
 
 The parent never waits: `poll` returns what was reported since the last call. The child speaks JSON
 lines on its standard output, and stops by itself when its standard input closes, which is what
-happens when the parent dies. A child that is killed leaves nothing active (see `update_run`), unless that
+happens when the parent dies. A child that is killed leaves nothing active (see `run`), unless that
 came after its last transaction: the registry then knows what came of it, and is asked.
 """
 
@@ -26,9 +26,9 @@ from memory.records import Adapter
 from policies import child
 from policies.learners.lora import Cancelled, LearningSettings
 from policies.learners.rows import LearnError
-from policies.material import NothingToLearn
-from policies.update_lock import UpdateBusy, UpdateError, update_lock
-from policies.update_run import UpdateResult, run_update
+from policies.update.lock import UpdateBusy, UpdateError, update_lock
+from policies.update.material import NothingToLearn
+from policies.update.run import UpdateResult, run_update
 
 __all__ = [
     "Cancelled",
@@ -109,7 +109,7 @@ class UpdateJob:
             log = (logs / "update.log").open("w")
         with log:
             self._process = subprocess.Popen(
-                child.command("policies.update_worker", json.dumps(self._order)),
+                child.command("policies.update.worker", json.dumps(self._order)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -221,7 +221,7 @@ class UpdateJob:
             self.result = UpdateResult.of(newest, time.monotonic() - self._started)
 
     def _newest(self) -> Adapter | None:
-        from policies.adapters import AdapterRegistry
+        from policies.adapters.registry import AdapterRegistry
 
         with closing(open_home(self._home)) as db:
             return next(reversed(AdapterRegistry(db, self._home).list()), None)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policies.adapter_files import WEIGHTS, AdapterError, check_folder
+from policies.adapters.files import WEIGHTS, AdapterError, check_folder
 
 if TYPE_CHECKING:
     import torch

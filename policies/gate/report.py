@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from memory.features import features
-from policies.gate_stats import Sample, Stats, share, words
+from policies.gate.stats import Sample, Stats, share, words
 
 SAMPLES_SHOWN = 4
 RATINGS_SHOWN = 3

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from policies.generation.sampling import Sampler
 from policies.policy import Generated, SamplingParams
-from policies.sampling import Sampler
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy
@@ -48,7 +48,7 @@ def _pass(
     """The replies of one padded batch."""
     import torch
 
-    from policies.prefix_cache import new_cache
+    from policies.generation.prefix_cache import new_cache
 
     started = time.perf_counter()
     device = policy.device

@@ -10,8 +10,8 @@ the rest on trial.
 Length itself is no fault: who likes brief replies gets brief replies. The gate looks for replies
 that run into the token limit, and for lengths that neither the base nor any liked reply has.
 
-The parts: `gate_stats` (what is looked at), `gate_limits`, `gate_faults` and `gate_phrases` (what
-rejects), `gate_evidence` (the held-out ratings), `gate_report` (the verdict as JSON).
+The parts: `stats` (what is looked at), `limits`, `faults` and `phrases` (what rejects), `evidence` (the
+held-out ratings), `report` (the verdict as JSON).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any, Literal
 
 from memory.records import AdapterStatus
 from policies.degenerate import WORD, degenerate
-from policies.gate_evidence import by_time, evidence, held_out
-from policies.gate_faults import faults
-from policies.gate_limits import Limits
-from policies.gate_report import report_of
-from policies.gate_stats import Factual, HeldOut, Proof, Sample, Skill, Spoken, Stats, Telling
+from policies.gate.evidence import by_time, evidence, held_out
+from policies.gate.faults import faults
+from policies.gate.limits import Limits
+from policies.gate.report import report_of
+from policies.gate.stats import Factual, HeldOut, Proof, Sample, Skill, Spoken, Stats, Telling
 
 __all__ = [
     "WORD",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from policies.gate_stats import HeldOut
+from policies.gate.stats import HeldOut
 from policies.statistics import gap_interval
 
 # "thin": too few held-out ratings for any interval; "open": there is one, and it holds both signs.

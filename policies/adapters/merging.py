@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policies.adapter_files import check_folder
+from policies.adapters.files import check_folder
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from memory.database import Database
-from policies.adapter_files import AdapterError
+from policies.adapters.files import AdapterError
 
 Stack = list[int | None]
 

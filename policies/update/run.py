@@ -2,7 +2,7 @@
 
 The registry learns of the adapter in one transaction, the last: an update that fails or is killed before its
 end leaves nothing but files. Those in the home's `training` folder the next one sweeps away, or whoever
-cancels or forgets; a copy that was placed already goes at the next start (see `adapters`).
+cancels or forgets; a copy that was placed already goes at the next start (see `adapters.registry`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from memory import erase
 from memory.database import open_home
 from memory.journal import Journal
 from memory.records import Adapter
-from policies.attempt import prepared, train_and_judge
-from policies.gate import Limits
+from policies.gate.verdict import Limits
 from policies.learners.lora import Cancelled, LearningSettings
-from policies.material import TasteChanged, material
-from policies.update_lock import update_lock
+from policies.update.attempt import prepared, train_and_judge
+from policies.update.lock import update_lock
+from policies.update.material import TasteChanged, material
 
 if TYPE_CHECKING:
-    from policies.adapters import AdapterRegistry
-    from policies.exam import Exam
+    from policies.adapters.registry import AdapterRegistry
+    from policies.gate.exam import Exam
     from policies.language_policy import LanguagePolicy
 
 Progress = Callable[[float, str], None]
@@ -93,8 +93,8 @@ def run_update(
     UpdateBusy, LearnError, Cancelled, NothingToLearn (where that is TasteChanged, the base speaks from now
     on), and what loading the model raises.
     """
-    from policies.adapter_files import check_folder
-    from policies.adapters import AdapterRegistry
+    from policies.adapters.files import check_folder
+    from policies.adapters.registry import AdapterRegistry
 
     started = time.monotonic()
     home = Path(home)
