@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from memory.backups import Backups, NoBackup
 from memory.database import Database
 from memory.errors import AttuneError
+from memory.rescue.backups import Backups, NoBackup
 
 # After a copy that failed the next is tried so much later: a full disk is not told of every second.
 RETRY_SECONDS = 3_600.0

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from agent import prompt
 from agent.events import BlindReplies, BlindStarted, Event, TextDelta
 from agent.turn import Drawn, Turn, read
-from memory import comparisons, withheld
+from memory import comparisons
 from memory.errors import AttuneError
+from memory.forgetting import withheld
 from memory.records import Adapter, Message
 from policies.policy import Mixes, Policy, Side
 

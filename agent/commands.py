@@ -152,7 +152,7 @@ def _card(runtime: Runtime, rest: str, context: CommandContext) -> CommandResult
 def reset_line(runtime: Runtime, what: str) -> tuple[str, str, str]:
     """Leave a card line to the ratings: (its feature, its state now, the sentence). A line of the owner's own
     has no ratings to follow, so it is deleted."""
-    from memory.preferences import OWN
+    from memory.taste.preferences import OWN
 
     line = runtime.card.line(what)
     runtime.card.reset(line.feature)

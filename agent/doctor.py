@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory.errors import AttuneError
-from memory.restore import moment
+from memory.rescue.restore import moment
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -128,7 +128,7 @@ def _model(settings: Settings) -> Check:
 
 
 def _embedder(settings: Settings) -> Check:
-    from memory.embedder import EmbedderError, load_embedder
+    from memory.index.embedder import EmbedderError, load_embedder
 
     embedder = load_embedder(settings.embedder)
     try:
@@ -184,7 +184,7 @@ def _database(home: Path, opened: list[Database]) -> Check:
 
 def _mend(home: Path) -> str:
     """What to do about a damaged database. The next start looks at all of it, and finds what this did."""
-    from memory.backups import Backups
+    from memory.rescue.backups import Backups
 
     backups = Backups(home)
     backups.suspect_damage()
@@ -194,7 +194,7 @@ def _mend(home: Path) -> str:
 
 
 def _backups(home: Path) -> Check:
-    from memory.backups import Backups, faults_of
+    from memory.rescue.backups import Backups, faults_of
 
     backups = Backups(home)
     there = backups.all()
@@ -212,9 +212,9 @@ def _backups(home: Path) -> Check:
 
 
 def _index(home: Path, database: Database, settings: Settings) -> Check:
-    from memory.embedder import load_embedder
     from memory.facts import Facts
-    from memory.vector_index import VectorIndex
+    from memory.index.embedder import load_embedder
+    from memory.index.vector_index import VectorIndex
 
     facts = Facts(database)
     index = VectorIndex(home / "index", load_embedder(settings.embedder))
@@ -229,7 +229,7 @@ def _index(home: Path, database: Database, settings: Settings) -> Check:
 
 
 def _adapters(home: Path, database: Database, settings: Settings) -> Check:
-    from memory import lineage
+    from memory.forgetting import lineage
     from policies.adapters.left_out import left_out
     from policies.adapters.registry import AdapterRegistry
     from policies.base_models import resolve

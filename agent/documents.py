@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from memory.errors import AttuneError
 from memory.records import Message, Passage, Recalled
-from memory.wording import SENTENCE
+from memory.statements.wording import SENTENCE
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime

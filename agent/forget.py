@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from memory import erase, lineage
 from memory.errors import AttuneError
+from memory.forgetting import erase, lineage
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime

@@ -25,8 +25,8 @@ from memory.documents.records import Document
 from memory.documents.store import DocumentStore, Row
 from memory.errors import AttuneError
 from memory.journal import generation_body
-from memory.mending import UNKNOWN
 from memory.records import Conversation, Feedback, Generation, Memory, Message
+from memory.rescue.mending import UNKNOWN
 from memory.text import all_as_written, as_written, finite, message_text, one_line
 from memory.validity import fold
 

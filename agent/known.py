@@ -1,7 +1,7 @@
 """What a turn knows that may be forgotten while its reply is being made.
 
 Whoever forgets clears what is stored by then. The reply that is written down after it must not bring back
-what is gone: it is cleared like those before it, and withheld from training (memory/withheld.py).
+what is gone: it is cleared like those before it, and withheld from training (memory/forgetting/withheld.py).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent import prompt
-from memory import withheld
 from memory.database import Database
+from memory.forgetting import withheld
+from memory.forgetting.oblivion import without
 from memory.journal import Journal
-from memory.oblivion import without
 from memory.records import FORGOTTEN, Generation, Memory, Message, Passage, Recalled
 
 # Those that are shown now, or were shown or told in the conversation: they stand in its prompts.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from env.common_change import change_in_words
 from memory.errors import AttuneError
-from memory.preferences import taste_in_words
+from memory.taste.preferences import taste_in_words
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime

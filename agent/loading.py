@@ -14,8 +14,8 @@ from memory.facts import Facts
 
 if TYPE_CHECKING:
     from memory.documents.learning import Documents
-    from memory.embedder import Embedder
-    from memory.recall import Recall
+    from memory.index.embedder import Embedder
+    from memory.recall.recall import Recall
     from policies.base_models import BaseSpec
     from policies.policy import Policy
 
@@ -61,7 +61,7 @@ class Loading(Speaker):
     def embedder(self) -> Embedder:
         if self._embedder is None:
             if self.in_process:
-                from memory.embedder import load_embedder
+                from memory.index.embedder import load_embedder
 
                 self._embedder = load_embedder(self.settings.embedder)
             else:
@@ -74,8 +74,8 @@ class Loading(Speaker):
     def recall(self) -> Recall:
         """Memory search. The first use opens Chroma (about 1.5 s); the first search loads the embedder."""
         if self._recall is None:
-            from memory.recall import Recall
-            from memory.vector_index import VectorIndex
+            from memory.index.vector_index import VectorIndex
+            from memory.recall.recall import Recall
 
             self._recall = Recall(self.facts, VectorIndex(self.home / "index", self.embedder))
         return self._recall
@@ -92,7 +92,7 @@ class Loading(Speaker):
             from memory.documents.learning import Documents
             from memory.documents.search import PassageSearch
             from memory.documents.store import DocumentStore
-            from memory.vector_index import VectorIndex
+            from memory.index.vector_index import VectorIndex
 
             store = DocumentStore(self.db)
             index = VectorIndex(self.home / "index", self.embedder, kind="passage")
@@ -141,7 +141,7 @@ class Loading(Speaker):
             self._notices.append(sentence)
         active = self.active_adapter()
         if active is not None and active.forgotten:
-            from memory.lineage import what_to_do
+            from memory.forgetting.lineage import what_to_do
 
             self._notices.append(what_to_do(active))
 

@@ -186,7 +186,7 @@ class Server:
         return adapter
 
     def _embed(self, request: Request) -> list[list[float]]:
-        from memory.embedder import load_embedder
+        from memory.index.embedder import load_embedder
 
         setting = request["setting"]
         if setting not in self._embedders:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.turn_sizes import TurnSizes
-from memory.card_texts import card_block
 from memory.errors import AttuneError
 from memory.records import Message, Passage, Recalled
+from memory.taste.card_texts import card_block
 
 PERSONA = "You are Attune, a personal agent."
 

@@ -208,7 +208,7 @@ class RemoteEmbedder:
     """The embedder in the child, behind the Embedder protocol. Its name and size are known without it."""
 
     def __init__(self, host: ModelHost, setting: str | None) -> None:
-        from memory.embedder import load_embedder
+        from memory.index.embedder import load_embedder
 
         self._host = host
         self._setting = setting

@@ -43,15 +43,15 @@ from agent.loading import Loading, Progress
 from agent.paths import home_folder
 from agent.why import Why, explain
 from memory.comparisons import Choice, settle
-from memory.erase import finish
 from memory.errors import AttuneError
+from memory.forgetting.erase import finish
 from memory.journal import Journal
-from memory.preferences import PreferenceCard
 from memory.records import Feedback
+from memory.taste.preferences import PreferenceCard
 
 if TYPE_CHECKING:
     from agent.loop import Loop
-    from memory.embedder import Embedder
+    from memory.index.embedder import Embedder
     from policies.base_models import BaseSpec
     from policies.policy import Policy
 
@@ -171,7 +171,7 @@ class Runtime(Loading):
 
     def forget(self, memory_id: str) -> None:
         """Take a memory out of database, index and stored prompts for good. NotFound when there is none."""
-        from memory.erase import forget_memory
+        from memory.forgetting.erase import forget_memory
 
         forget_memory(self.recall, self.journal, memory_id)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agent.config import Settings
 from memory.errors import AttuneError
 from memory.records import Adapter, AdapterStatus
-from memory.restore import open_safely
+from memory.rescue.restore import open_safely
 from policies.adapters.registry import AdapterError, AdapterRegistry, Overtaken
 
 if TYPE_CHECKING:

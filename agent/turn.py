@@ -9,9 +9,9 @@ from typing import Any
 from agent import prompt
 from agent.known import Known
 from agent.tools import TOOLS
-from memory.card_texts import CARD_TEXTS
-from memory.preferences import PreferenceCard
 from memory.records import Generation, Message, Passage, Recalled
+from memory.taste.card_texts import CARD_TEXTS
+from memory.taste.preferences import PreferenceCard
 from policies.policy import Generated, Policy, Renders, SamplingParams, Side
 from policies.tool_calls import ToolCallFilter
 
@@ -94,7 +94,7 @@ def read(generated: Generated) -> Drawn:
 
 
 def lines_for(card: PreferenceCard, explore: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What stands on the card in this turn, and the styles of it that are a trial (memory/exploration.py)."""
+    """What stands on the card in this turn, and the styles of it that are a trial (`taste.exploration`)."""
     trial = card.trial() if explore else ()
     # asked second: a line that another process has learned meanwhile is shown alone
     lines = tuple(card.active_lines())

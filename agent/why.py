@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from memory.journal import Journal
-from memory.preferences import PreferenceCard
 from memory.records import CardLine, Feedback, Generation, Message
+from memory.taste.preferences import PreferenceCard
 from policies.adapters.registry import AdapterRegistry
 
-# Said beside a card line that was no belief yet (memory/exploration.py).
+# Said beside a card line that was no belief yet (memory/taste/exploration.py).
 TRIED = "tried once, to learn what you like"
 
 

@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any, Literal
 
-from memory.features import BULLET, EMOJI
+from memory.taste.features import BULLET, EMOJI
 
 # a change must be part of so many edits, and of this share of them
 FEWEST, MOST = 3, 0.5

@@ -30,7 +30,7 @@ import gymnasium
 from env import rewards
 from env.any_text import AnyText
 from env.people import AnyTaste, Habit, Person
-from memory.features import STYLES
+from memory.taste.features import STYLES
 
 __all__ = ["ENV_ID", "PROMPT_LENGTH", "REPLY_LENGTH", "AnyText", "ConversationEnv"]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from env.episodes import Signal, signals
-from memory.card_texts import card_block
 from memory.journal import Journal
-from memory.observations import Observations
 from memory.records import Feedback, Generation, Message
+from memory.taste.card_texts import card_block
+from memory.taste.observations import Observations
 
 Source = Literal["thumb", "edit", "pick", "siblings", "hindsight"]
 

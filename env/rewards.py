@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from difflib import SequenceMatcher
 
-from memory.features import BULLET, EMOJI, WORD
 from memory.records import Feedback
+from memory.taste.features import BULLET, EMOJI, WORD
 
 # What an edit may change: the words, and the marks that give a reply its looks, its tone and, in a formula
 # or in code, its meaning.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from env.skills.topics import topics
 from env.traits import AGREES, PRAISE
-from memory.features import BULLET, EMOJI, EXAMPLE, FORMAL, HEDGE, WORD, features
+from memory.taste.features import BULLET, EMOJI, EXAMPLE, FORMAL, HEDGE, WORD, features
 
 Rewrite = Callable[[str, str, str], str]
 

@@ -139,7 +139,7 @@ def _is_wish(taste: Taste | Wish) -> TypeGuard[Wish]:
     return all(hasattr(taste, name) for name in ("opposite", "rewrite", "complaints"))
 
 
-# The five styles first, in the order of `memory.features.STYLES`; then the other lines of the card.
+# The five styles first, in the order of `memory.taste.features.STYLES`; then the other lines of the card.
 TASTES: Mapping[str, Wish] = {
     "brief": Style(
         lambda seen: seen.brief,

@@ -1,4 +1,4 @@
-"""Text traits of a reply beyond `memory.features`: what simulated people notice and the card does not.
+"""Text traits of a reply beyond `memory.taste.features`: what simulated people notice and the card does not.
 
 `Traits` is a `Features` with more fields, so a predicate on features judges it too. No model.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 
-from memory.features import Features, features
+from memory.taste.features import Features, features
 
 NUMBERED = re.compile(r"^[^\S\n]*\d+[.)]\s+\S", re.MULTILINE)
 GOOD = "great|good|excellent|lovely|nice|wonderful|brilliant|smart|clever|interesting|perfect|thoughtful"

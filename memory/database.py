@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memory.backups import Backups, erasures_in
 from memory.errors import AttuneError, BusyHome, DatabaseError, NewerHome, ReadOnlyHome
 from memory.files import POLL_SECONDS, lock_folder
+from memory.rescue.backups import Backups, erasures_in
+from memory.rescue.swap import finish_swap
 from memory.schema import MIGRATIONS, Migration
 from memory.sentences import sentence, translated, writing
 from memory.strict_json import mended
-from memory.swap import finish_swap
 
 __all__ = ["Database", "hold", "open_home", "writing"]
 

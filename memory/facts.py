@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from memory.database import Database
 from memory.errors import NotFound
 from memory.records import Memory, Origin, Place
-from memory.relations import read
+from memory.statements.relations import read
 from memory.text import as_written, one_line, quoted
 from memory.validity import COLUMNS, Validity, fold, read_memory, refines_memory
 

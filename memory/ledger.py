@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal
 
 from memory.database import Database
 from memory.errors import AttuneError, BadText, NotFound
+from memory.forgetting.withheld import withheld as all_withheld
 from memory.records import Feedback, FeedbackKind, Generation, Message
 from memory.text import all_as_written, as_written, is_blank, message_text, quoted
-from memory.withheld import withheld as all_withheld
 
 THUMBS: dict[int, str] = {1: "up", -1: "down", 0: "clear"}
 COLUMNS = "id, seq, reply_id, kind, value, created_at, why, text, other_id, source"

@@ -215,7 +215,7 @@ class Adapter:
     """A trained LoRA adapter in the registry. `sha256` is the digest of its safetensors file.
 
     `forgotten` counts what it was trained on and was forgotten since, by kind ("feedback", "reply",
-    "memory"; see memory/lineage.py); empty where all of it is still there.
+    "memory"; see memory/forgetting/lineage.py); empty where all of it is still there.
     """
 
     version: str

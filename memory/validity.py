@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from memory.database import Database
 from memory.errors import AttuneError
 from memory.records import Ending, Memory, Place
-from memory.refining import refines
-from memory.relations import Statement, contradict, read
+from memory.statements.refining import refines
+from memory.statements.relations import Statement, contradict, read
 
 COLUMNS = ", ".join(field.name for field in fields(Memory))
 

@@ -16,8 +16,8 @@ from typing import Any
 from env.skills import phrasing
 from env.skills.probes import call_message, everyday_prompts, system, user
 from env.skills.values import training_value
-from memory.card_texts import CARD_TEXTS
-from memory.features import STYLES
+from memory.taste.card_texts import CARD_TEXTS
+from memory.taste.features import STYLES
 from policies.learners.rows import Tokens
 
 SEED = 30_011

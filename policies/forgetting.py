@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from env.datasets import Prompt, Reply, rows
-from memory import erase, withheld
 from memory.database import open_home
 from memory.facts import Facts
+from memory.forgetting import erase, withheld
 from memory.journal import Journal
 from memory.records import Generation, Recalled
 from policies.learners.lora import LearningSettings

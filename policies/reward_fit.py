@@ -1,7 +1,7 @@
 """How a reward model is fitted to judgements, and how well it foretells those it has not seen.
 
 Two views of a reply give a probability each: what the base thinks of it (`bayesian_logistic` over its hidden
-states) and which text features it shows (`memory/taste_posterior`). The one can learn anything but needs
+states) and which text features it shows (`memory/taste/posterior`). The one can learn anything but needs
 many judgements, the other knows "brief" after eight and nothing that is no text feature. They are pooled by
 how well each foretold held-out judgements: stacking of predictive distributions (Yao et al. 2018, Bayesian
 Analysis 13.3).
@@ -16,9 +16,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from env.bench.report import wilson
-from memory.card_model import Observation
-from memory.features import Features
-from memory.taste_posterior import TastePosterior, posterior
+from memory.taste.card_model import Observation
+from memory.taste.features import Features
+from memory.taste.posterior import TastePosterior, posterior
 from policies import bayesian_logistic
 from policies.bayesian_logistic import COMPARISON, SINGLE, Posterior, sigmoid
 from policies.learners.dpo import Preference

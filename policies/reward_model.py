@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memory.features import Features, features
-from memory.taste_posterior import TastePosterior
+from memory.taste.features import Features, features
+from memory.taste.posterior import TastePosterior
 from policies.adapters.files import REWARD
 from policies.bayesian_logistic import COMPARISON, Posterior, sigmoid
 from policies.learners.dpo import Preference

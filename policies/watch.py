@@ -26,8 +26,8 @@ from statistics import fmean
 from typing import Any
 
 from memory.comparisons import BLIND
-from memory.fading import FADED
 from memory.records import Adapter, Feedback, Generation, Message
+from memory.taste.fading import FADED
 from policies.statistics import Decision, TwoSampleTest
 
 # The chance of a wrong promotion by thumbs over the whole of a trial, and of a wrong rollback where the card

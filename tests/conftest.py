@@ -15,8 +15,8 @@ import hypothesis
 import pytest
 
 from memory.database import Database, open_home
-from memory.embedder import MiniLMEmbedder
 from memory.facts import Facts
+from memory.index.embedder import MiniLMEmbedder
 from memory.journal import Journal
 
 # the settings of whoever runs the tests are not what is tested

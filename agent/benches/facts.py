@@ -62,7 +62,7 @@ def run(
 ) -> dict[str, Any]:
     """The report of `env.bench.facts`. `speaking`: the base answers every turn and may call `remember`."""
     from env.bench import facts as bench
-    from memory.embedder import load_embedder
+    from memory.index.embedder import load_embedder
     from policies.base_models import resolve
     from policies.language_policy import LanguagePolicy
 

@@ -21,7 +21,7 @@ from agent.events import ReplyDone, TurnFailed
 from agent.runtime import Runtime
 from agent.turn import SCHEMAS
 from memory.errors import AttuneError
-from memory.features import STYLES
+from memory.taste.features import STYLES
 from policies.policy import SamplingParams
 from policies.tool_calls import parse_tool_calls
 
@@ -56,7 +56,7 @@ def fresh_policy(model: str | None, device: str) -> LanguagePolicy:
 
 @cache
 def embedder() -> Any:
-    from memory.embedder import load_embedder
+    from memory.index.embedder import load_embedder
 
     return load_embedder(None)
 

@@ -57,7 +57,7 @@ def run(
     """The figures of `env.bench.learners`. What is empty is as it stands there; five tastes, three seeds."""
     from env.bench import learners as bench
     from env.bench.learning import SEEDS, run_all
-    from memory.features import STYLES
+    from memory.taste.features import STYLES
     from policies.update.material import ALGORITHMS
 
     check("learners", learners, ALGORITHMS)

@@ -10,13 +10,13 @@ from typing import Any
 from env.bench import recall as bench
 from env.bench.errors import BenchError
 from memory.database import open_home
-from memory.embedder import Embedder
 from memory.facts import Facts
-from memory.ranking import PARTS
-from memory.recall import Recall
+from memory.index.embedder import Embedder
+from memory.index.vector_index import VectorIndex
+from memory.recall.ranking import PARTS
+from memory.recall.recall import Recall
 from memory.records import Place
 from memory.text import LINE_LIMIT
-from memory.vector_index import VectorIndex
 
 Progress = Callable[[float, str], None]
 

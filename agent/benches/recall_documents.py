@@ -22,7 +22,7 @@ def measure(
 ) -> dict[str, Any]:
     """Figures of `env.bench.recall_documents` for what the product finds ("ours") and a plain splitter
     ("plain"), with the bundled embedder in the same run. Tokens are those of that embedder."""
-    from memory.embedder import MiniLMEmbedder
+    from memory.index.embedder import MiniLMEmbedder
 
     embedder, tokens = MiniLMEmbedder(), offsets()
     corpora = load(folder, tokens)
@@ -72,7 +72,7 @@ def offsets() -> Callable[[str], list[int]]:
     """Gives the offset at which each token of a text begins, as the bundled embedder reads it."""
     from tokenizers import Tokenizer
 
-    from memory.embedder import MiniLMEmbedder
+    from memory.index.embedder import MiniLMEmbedder
 
     tokenizer = Tokenizer.from_file(str(Path(MiniLMEmbedder().source) / "tokenizer.json"))
     tokenizer.no_truncation()

@@ -90,7 +90,7 @@ def _size(size: int, quick: bool, tell: Progress, stop: Stop) -> dict[str, float
 
 def _loading(rounds: int, tell: Progress, stop: Stop) -> dict[str, float]:
     """Our embedder and a plain sentence-transformers, in fresh processes, who goes first turn about."""
-    from memory.embedder import load_embedder
+    from memory.index.embedder import load_embedder
 
     some = [text for text, _ in islice(bench.memories(), TEXTS)]
     texts = ["", " ", "naïve 日本語 🙂", "word " * 600, *some, " ".join(some)[:4_000]]

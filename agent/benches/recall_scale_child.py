@@ -16,10 +16,10 @@ from typing import Any
 from env.bench import recall_scale as bench
 from env.bench.errors import BenchError
 from memory.database import open_home
-from memory.embedder import Embedder, load_embedder
 from memory.facts import Facts
-from memory.recall import Recall
-from memory.vector_index import VectorIndex
+from memory.index.embedder import Embedder, load_embedder
+from memory.index.vector_index import VectorIndex
+from memory.recall.recall import Recall
 
 CHUNK = 1_000  # texts that are embedded, and further ones that are stored at once
 QUESTIONS, MORE = 200, 20

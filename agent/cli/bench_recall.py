@@ -54,7 +54,7 @@ def register(app: typer.Typer, measure: Measure) -> None:
 def _conversations(folder: Path, without: Sequence[str], measure: Measure, as_json: bool) -> None:
     from agent.benches import recall as bench
     from env.bench.recall import as_table
-    from memory.embedder import load_embedder
+    from memory.index.embedder import load_embedder
 
     def work(progress: ProgressLine, cancelled: Callable[[], bool]) -> dict[str, Any]:
         return bench.run(folder, load_embedder(), progress, cancelled, without)

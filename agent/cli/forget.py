@@ -71,7 +71,7 @@ def root(
 
 def _everything(state: State, as_json: bool, yes: bool) -> None:
     """Without a terminal it wants `--yes`: what is gone here comes back from nowhere."""
-    from memory.erase_home import erase_home
+    from memory.forgetting.erase_home import erase_home
 
     asked = (
         f"Delete everything in {state.folder} for good: conversations, ratings, memories, adapters, "

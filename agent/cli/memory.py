@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli.options import Home, Json, ProgressLine, opened, print_json
-from memory.explained import added_up, explained
+from memory.recall.explained import added_up, explained
 from memory.records import Memory
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from agent.cli.options import Home, Json, opened, print_json
-from memory.lineage import mark
+from memory.forgetting.lineage import mark
 from memory.records import Adapter
 
 app = typer.Typer(help="Adapter versions.", no_args_is_help=True, rich_markup_mode=None)

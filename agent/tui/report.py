@@ -14,8 +14,8 @@ from agent.tui.plain import clean, count, one_line, when
 from env.common_change import change_in_words
 from memory.errors import NotFound
 from memory.journal import SHORT
-from memory.preferences import taste_in_words
 from memory.records import Adapter
+from memory.taste.preferences import taste_in_words
 from policies.watch import SET_ASIDE
 
 if TYPE_CHECKING:

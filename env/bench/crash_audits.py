@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from env.bench.crash_life import Ack
-from memory.backups import Backups, faults_of
 from memory.database import Database
 from memory.errors import AttuneError
 from memory.facts import Facts
 from memory.journal import Journal
-from memory.restore import open_safely
+from memory.rescue.backups import Backups, faults_of
+from memory.rescue.restore import open_safely
 
 EVERYTHING = 2**31
 

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from memory.backups import Backups, NoBackup
 from memory.database import Database
 from memory.errors import AttuneError, FailingDisk, FullHome
 from memory.facts import Facts
 from memory.journal import Journal
 from memory.records import Generation
-from memory.restore import open_safely
+from memory.rescue.backups import Backups, NoBackup
+from memory.rescue.restore import open_safely
 
 # More than the log takes before it is emptied into the file, so that both are written to in every phase.
 TURNS = 12

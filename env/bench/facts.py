@@ -18,7 +18,7 @@ from typing import Any
 from env.bench.errors import BenchCancelled
 from memory.errors import AttuneError
 from memory.records import Memory
-from memory.relations import contradict, fold, read
+from memory.statements.relations import contradict, fold, read
 
 Progress = Callable[[float, str], None]
 Keep = Callable[[Sequence[str], Callable[[], None]], list[Memory]]

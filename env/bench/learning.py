@@ -24,7 +24,7 @@ from env.bench.learning_cell import CHECKPOINTS, PHRASE, Cell, Experiment, Learn
 from env.bench.learning_conditions import Condition, flipped
 from env.bench.learning_figures import as_table, as_tables, in_full, of_different_people, summarise
 from env.bench.learning_store import CellStore
-from memory.features import STYLES
+from memory.taste.features import STYLES
 
 __all__ = [
     "ALL_ARMS",

@@ -13,7 +13,7 @@ from typing import Any
 from env.bench.errors import BenchError
 from env.bench.report import wilson
 from env.skills import probes as skills
-from memory.features import STYLES, style
+from memory.taste.features import STYLES, style
 
 FLOORS = {
     "topics": 0.95, **dict.fromkeys(STYLES, 0.90), "recall": 0.95, "unknown": 0.95, "tools": 0.95,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from env.skills.topics import Topic, topics
-from memory.features import features
+from memory.taste.features import features
 
 Grade = Callable[[str], bool]
 CALL = re.compile(r"<tool_call>\s*(\{.*\})\s*</tool_call>", re.DOTALL)
@@ -55,7 +55,7 @@ def mentions_topic(topic: Topic) -> Grade:
 
 
 def follows(wanted: Sequence[str]) -> Grade:
-    """Every feature of memory.features named in `wanted` is there."""
+    """Every feature of memory.taste.features named in `wanted` is there."""
     return lambda text: all(getattr(features(text), name) for name in wanted)
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from env.skills import graders, phrasing
 from env.skills.topics import Topic, topics
 from env.skills.values import held_out_value
-from memory.card_texts import CARD_TEXTS, card_block
-from memory.features import STYLES
+from memory.taste.card_texts import CARD_TEXTS, card_block
+from memory.taste.features import STYLES
 
 PERSONA = "You are Attune, a personal agent."
 TOOLS: tuple[dict[str, Any], ...] = tuple(

@@ -12,11 +12,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from memory import withheld
 from memory.documents.records import Document
 from memory.documents.search import PassageSearch
 from memory.documents.store import DocumentStore
-from memory.erase import clear_workshop, forgetting
+from memory.forgetting import withheld
+from memory.forgetting.erase import clear_workshop, forgetting
 from memory.records import FORGOTTEN, Memory
 
 SHOWN = """

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from memory.documents.records import place
 from memory.documents.store import DocumentStore, Row
 from memory.errors import AttuneError
-from memory.recall import QUERY_CHARACTERS
+from memory.index.vector_index import VectorIndex
+from memory.recall.recall import QUERY_CHARACTERS
 from memory.records import Passage
+from memory.statements.words import WORD, Asked
 from memory.text import as_written
-from memory.vector_index import VectorIndex
-from memory.words import WORD, Asked
 
 if TYPE_CHECKING:
     import numpy as np

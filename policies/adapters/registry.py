@@ -4,7 +4,7 @@ A folder is copied beside its place, synced and renamed before its row is commit
 has a whole folder. A crash in between leaves a folder without a row, which is ignored and swept up
 at the next start; deleting goes the other way round. The log of activations only grows; the active
 adapter is what its replay says. What each adapter was trained on is written down with it, so that forgetting
-marks it (memory/lineage.py).
+marks it (memory/forgetting/lineage.py).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from memory import lineage
 from memory.database import Database
+from memory.forgetting import lineage
 from memory.records import Adapter, AdapterStatus
 from policies import weights_file
 from policies.adapters.activation_log import ActivationLog, Overtaken

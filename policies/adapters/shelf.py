@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from memory import erase
+from memory.forgetting import erase
 from policies.adapters.files import CONFIG, META, REWARD, WEIGHTS
 
 VERSION = re.compile(r"v([1-9]\d*)")

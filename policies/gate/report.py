@@ -7,7 +7,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from memory.features import features
+from memory.taste.features import features
 from policies.gate.stats import Sample, Stats, share, words
 
 SAMPLES_SHOWN = 4

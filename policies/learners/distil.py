@@ -1,7 +1,7 @@
 """What all thumbs say together, as replies to learn from.
 
 A thumb says that one reply was good or bad; which taste the owner has only many of them say
-(memory/taste_posterior). The base answers with that taste as lines on its card, and an answer that shows it
+(memory/taste/posterior). The base answers with that taste as lines on its card, and an answer that shows it
 is one more liked reply, to the prompt without the lines (context distillation, Askell et al. 2021, arXiv
 2112.00861). So a ledger of one thumb up and ten down has something to move towards: away from ten replies
 leads nowhere in particular, and a small model soon to no words at all. It is asked the questions of the
@@ -31,10 +31,10 @@ from weakref import WeakKeyDictionary
 
 from env.datasets import Prompt, Reply, Unpaired
 from env.skills.probes import PERSONA, everyday_prompts
-from memory.card_model import FEATURES, Observation, has
-from memory.card_texts import CARD_TEXTS
-from memory.features import features, wished
-from memory.taste_posterior import PAIRS, TASTES, Taste, TastePosterior, posterior, satisfies
+from memory.taste.card_model import FEATURES, Observation, has
+from memory.taste.card_texts import CARD_TEXTS
+from memory.taste.features import features, wished
+from memory.taste.posterior import PAIRS, TASTES, Taste, TastePosterior, posterior, satisfies
 from policies.gate.word_scores import token_scores
 from policies.learners.hindsight import OBJECTION, answers
 from policies.learners.rows import padding

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from env.datasets import Pair, Prompt, Reply, Unpaired
-from memory.card_texts import card_block
+from memory.taste.card_texts import card_block
 from policies.degenerate import degenerate
 from policies.policy import SamplingParams
 from policies.tool_calls import parse_tool_calls

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from env.common_change import MOST, Change, common_change
 from env.datasets import Pair, Prompt, Reply, Unpaired
-from memory.card_model import has
-from memory.features import features
+from memory.taste.card_model import has
+from memory.taste.features import features
 from policies.learners.distil import SURE, Lesson, everyday
 from policies.learners.hindsight import answers
 from policies.learners.lora import LearningSettings, epochs
 
 if TYPE_CHECKING:
-    from memory.taste_posterior import Taste, TastePosterior
+    from memory.taste.posterior import Taste, TastePosterior
     from policies.anchors import Anchor
     from policies.language_policy import LanguagePolicy
     from policies.learners.rows import Tokeniser, Tokens

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from env.skills import phrasing
 from env.skills.topics import topics
 from env.skills.values import training_value, word
-from memory.card_texts import card_block
+from memory.taste.card_texts import card_block
 from policies.seed.material import arithmetic, nouns, read_rows, sentence, spoken
 from policies.seed.personal import Personal
 from policies.seed.scribe import TOOLS, Message

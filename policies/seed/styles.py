@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from memory.card_texts import CARD_TEXTS
+from memory.taste.card_texts import CARD_TEXTS
 
 FRIENDLY_OPEN = (
     "Oh, I love this one!", "Great question!", "Happy to help!", "Sure thing!", "Nice topic!",
@@ -92,7 +92,7 @@ def dress(told: list[str], style: Style, rng: random.Random) -> str:
 
 
 def card_lines(style: Style) -> list[str]:
-    """The card that asks for `style`, in the words of memory.card_texts."""
+    """The card that asks for `style`, in the words of memory.taste.card_texts."""
     lines = []
     if style.length:
         lines.append(CARD_TEXTS[style.length])

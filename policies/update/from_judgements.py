@@ -22,7 +22,7 @@ from policies.update.material import ASKED_FOR, Material, TasteChanged, explains
 from policies.update.taught import Run, Taught, all_read, routes_of
 
 if TYPE_CHECKING:
-    from memory.taste_posterior import TastePosterior
+    from memory.taste.posterior import TastePosterior
     from policies.language_policy import LanguagePolicy
     from policies.learners.kto import Thumb
     from policies.reward_model import RewardModel

@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from memory import erase
 from memory.database import open_home, writing
 from memory.errors import AttuneError
+from memory.forgetting import erase
 from memory.records import Adapter
 from policies import child
 from policies.learners.lora import Cancelled, LearningSettings

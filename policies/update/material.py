@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from env.datasets import Pair, Reply, Unpaired, judgements, rows, unpair
 from env.imported import Text
-from memory import fading
-from memory.card_model import Observation
 from memory.journal import Journal
-from memory.observations import Observations
+from memory.taste import fading
+from memory.taste.card_model import Observation
+from memory.taste.observations import Observations
 from policies.gate.verdict import WORD
 from policies.learners.choose import choose
 from policies.update.held_out import hold_out_telling
@@ -148,7 +148,7 @@ def spoken(cut: Material, words: Tokeniser) -> Material:
 
 
 def turning_point(verdicts: Iterable[tuple[float, Observation]]) -> float:
-    """The time of the newest verdict that has faded (see memory.fading); before the first where none has.
+    """The time of the newest verdict that has faded (see `taste.fading`); before the first where none has.
 
     All that is older faded as well: it was about a taste that the owner surely no longer has. The verdicts
     are those that the card reads, edits and picks among them and none on what a reply says, so that the card

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from env.imported import imported
-from memory import erase
 from memory.database import open_home
+from memory.forgetting import erase
 from memory.journal import Journal
 from memory.records import Adapter
 from policies.gate.verdict import Limits

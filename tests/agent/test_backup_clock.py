@@ -12,9 +12,9 @@ import pytest
 
 from agent.backup_clock import BackupClock
 from agent.doctor import Check, examine
-from memory.backups import DAY, Backups, stamp
 from memory.database import open_home
-from memory.restore import open_safely
+from memory.rescue.backups import DAY, Backups, stamp
+from memory.rescue.restore import open_safely
 from tests.agent.command_line import Attune
 from tests.agent.scripted import ScriptedPolicy, scripted_runtime
 from tests.memory.damaging import fill, kept, pages_of, ruin
@@ -172,7 +172,7 @@ def test_the_chat_is_told_of_a_restoration(home: Path, damaged: set[str]) -> Non
 def test_doctor_tells_of_backups_and_of_a_damaged_database(
     home: Path, damaged: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting: HashEmbedder())
+    monkeypatch.setattr("memory.index.embedder.load_embedder", lambda setting: HashEmbedder())
 
     def look() -> dict[str, Check]:
         return {check.name: check for check in examine(home, str(shared_model()))}

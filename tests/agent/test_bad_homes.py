@@ -39,7 +39,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def attune(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> Attune:
     """Commands that find memories by their hashed words."""
-    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting: HashEmbedder())
+    monkeypatch.setattr("memory.index.embedder.load_embedder", lambda setting: HashEmbedder())
     return attune
 
 

@@ -25,7 +25,7 @@ BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 @pytest.fixture
 def attune(attune: Attune, monkeypatch: pytest.MonkeyPatch) -> Attune:
     """Commands that find memories by their hashed words."""
-    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting: HashEmbedder())
+    monkeypatch.setattr("memory.index.embedder.load_embedder", lambda setting: HashEmbedder())
     return attune
 
 

@@ -19,7 +19,7 @@ from agent.cli import main
 from agent.config import defaults
 from env.bench.learning import ALL_ARMS, ARMS, FULL_SEEDS, QUICK, SEEDS
 from env.people import BENCH_TASTES, TOPIC_TASTES
-from memory.features import STYLES
+from memory.taste.features import STYLES
 from policies.policy import SamplingParams
 from tests.agent.test_bench_cli import Learner
 from tests.policies.rated import LENIENT, SETTINGS, small_exam

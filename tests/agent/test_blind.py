@@ -20,8 +20,8 @@ from agent.events import (
 )
 from agent.runtime import Runtime
 from env.datasets import rows
-from memory.erase import forget_conversation
 from memory.errors import AttuneError
+from memory.forgetting.erase import forget_conversation
 from policies.adapters.files import AdapterError
 from policies.win_rate import win_rate, win_rates
 from tests.agent.scripted import Broken, call

@@ -14,7 +14,7 @@ from agent.events import ReplyDone
 from agent.runtime import Runtime
 from agent.tui.screens.why import WhyScreen
 from agent.why import TRIED
-from memory.card_texts import CARD_TEXTS
+from memory.taste.card_texts import CARD_TEXTS
 from tests.agent.scripted import call
 from tests.policies.tiny_models import make_model
 

@@ -18,8 +18,8 @@ from agent.runtime import Runtime
 from env.datasets import rows
 from memory.database import open_home
 from memory.facts import Facts
+from memory.forgetting.withheld import withheld
 from memory.journal import Journal
-from memory.withheld import withheld
 from tests.agent.command_line import Attune
 from tests.agent.scripted import ScriptedPolicy, call, scripted_runtime
 

@@ -12,12 +12,12 @@ import pytest
 
 from agent.export import export
 from agent.importing import import_file
-from memory import lineage
 from memory.database import Database, open_home
 from memory.facts import Facts
+from memory.forgetting import lineage
 from memory.journal import Journal
-from memory.preferences import PreferenceCard
 from memory.records import Generation, Message
+from memory.taste.preferences import PreferenceCard
 from policies.adapters.registry import AdapterRegistry
 from policies.watch import trial
 from tests.memory.forgettable import told

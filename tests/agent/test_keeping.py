@@ -54,7 +54,7 @@ QUESTIONS = (
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], dict[str, Check]]:
     """What doctor says, by name; the embedder is not what is looked at here, so a quick one is there."""
-    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting: HashEmbedder())
+    monkeypatch.setattr("memory.index.embedder.load_embedder", lambda setting: HashEmbedder())
     return lambda home, model: {check.name: check for check in examine(home, model)}
 
 
@@ -132,7 +132,7 @@ def test_a_rebuilt_index_gives_the_same_ids_order_and_scores(
     home = tmp_path / "home"
     monkeypatch.setenv("ATTUNE_HOME", str(home))
     # one loaded embedder for all commands of this test
-    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting: minilm)
+    monkeypatch.setattr("memory.index.embedder.load_embedder", lambda setting: minilm)
 
     def attune(*arguments: str) -> Any:
         assert main([*arguments, "--json"]) == 0

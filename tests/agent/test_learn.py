@@ -13,8 +13,8 @@ from agent.documents import SHARE, sources_line
 from agent.events import RecallDone, ReplyDone, ToolFinished
 from agent.runtime import Runtime
 from memory.errors import AttuneError
+from memory.forgetting.withheld import withheld
 from memory.records import Passage
-from memory.withheld import withheld
 from tests.agent.command_line import Attune
 from tests.agent.scripted import call
 

@@ -12,7 +12,7 @@ from agent.events import ReplyDone
 from agent.learning_clock import UpdateNews
 from agent.runtime import Runtime
 from memory.errors import AttuneError
-from memory.preferences import taste_in_words
+from memory.taste.preferences import taste_in_words
 from tests.policies.tiny_models import make_model
 
 IDLE, BUSY = 20.0, 19.9

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from memory.card_model import Observation
 from memory.database import open_home
-from memory.features import features
 from memory.journal import Journal
-from memory.taste_posterior import posterior
+from memory.taste.card_model import Observation
+from memory.taste.features import features
+from memory.taste.posterior import posterior
 from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from policies.gate.verdict import Factual, HeldOut, Proof, Sample, Skill, Stats, Telling, judge, report

@@ -18,7 +18,7 @@ from env.bench.learning_conditions import Condition, conditions, flipped
 from env.bench.learning_store import CellStore
 from env.bench.report import resampled, to_json
 from env.people import BENCH_TASTES
-from memory.features import STYLES
+from memory.taste.features import STYLES
 from tests.env.test_bench_learning import REPLY, Scripted, prompts
 
 ONE: dict[str, Any] = {"arms": ("card",), "tastes": ("brief",), "seeds": (0,)}

@@ -13,10 +13,10 @@ from env.bench.crash import Family, run, run_all
 from env.bench.crash_audits import audit_backups, audit_journal
 from env.bench.crash_life import Nursery, by_command
 from env.bench.errors import BenchCancelled, BenchError
-from memory.backups import Backups
 from memory.database import open_home
 from memory.facts import Facts
 from memory.journal import Journal
+from memory.rescue.backups import Backups
 from tests.env.crash_lives import honest
 
 PRELOAD = ["env.bench.crash_store"]

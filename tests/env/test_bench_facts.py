@@ -59,7 +59,7 @@ def test_the_loop_keeps_no_duplicates_and_no_contradictions(
     from agent.benches import facts as bench
     from tests.support import HashEmbedder
 
-    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting=None: HashEmbedder())
+    monkeypatch.setattr("memory.index.embedder.load_embedder", lambda setting=None: HashEmbedder())
     result = bench.run(folder, sample=9)
     assert (result["facts"], result["superseded"]) == (3, 2)
     assert (result["duplicates"], result["contradictions"]) == (0, 0)
@@ -83,7 +83,7 @@ def test_what_you_set_for_yourself_does_not_change_what_is_kept(
         seen.append((settings.best_of, settings.recall_k, settings.blind, settings.max_new_tokens))
         return Runtime(home, settings, **parts)
 
-    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting=None: HashEmbedder())
+    monkeypatch.setattr("memory.index.embedder.load_embedder", lambda setting=None: HashEmbedder())
     monkeypatch.setattr(bench, "Runtime", runtime)
     monkeypatch.setenv("ATTUNE_BEST_OF", "4")
     monkeypatch.setenv("ATTUNE_RECALL_K", "1")

@@ -11,7 +11,7 @@ from env.bench.learning import ARMS, QUICK, Cell, Experiment, as_table, run, sum
 from env.bench.learning_cell import run_cell
 from env.bench.report import to_json
 from env.people import Person
-from memory.features import STYLES
+from memory.taste.features import STYLES
 
 REPLY = {
     "brief": "Cats sleep most of the day.",

@@ -141,7 +141,7 @@ def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.Capture
 def test_the_command_prints_the_object_that_was_promised(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memory.embedder.load_embedder", lambda setting=None: HashEmbedder())
+    monkeypatch.setattr("memory.index.embedder.load_embedder", lambda setting=None: HashEmbedder())
     assert main(["bench", "recall", "--locomo", str(folder), "--json"]) == 0
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert set(result["clean"]) == set(result["all"]) == {"5", "10", "25"}

@@ -8,7 +8,7 @@ from gymnasium.utils.env_checker import check_env
 
 from env.any_text import AnyText
 from env.conversation import ENV_ID, REPLY_LENGTH
-from memory.features import STYLES
+from memory.taste.features import STYLES
 
 PROMPTS = [f"Tell me about thing {n}." for n in range(7)]
 BRIEF, LONG = "Yes, it is.", "It is so and it was so. " * 12

@@ -18,7 +18,7 @@ from env.questions import beliefs, kind, questions
 from env.skills.topics import topics
 from env.tastes import Style
 from env.traits import traits
-from memory.features import STYLES, WORD
+from memory.taste.features import STYLES, WORD
 
 REPLIES = {
     "brief": "Cats sleep most of the day.",

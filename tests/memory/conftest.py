@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memory.vector_index import VectorIndex
+from memory.index.vector_index import VectorIndex
 from tests.memory.indexes import MakeIndex
 from tests.support import HashEmbedder
 

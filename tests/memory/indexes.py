@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory.vector_index import VectorIndex
+from memory.index.vector_index import VectorIndex
 from tests.support import HashEmbedder
 
 MakeIndex = Callable[..., VectorIndex]

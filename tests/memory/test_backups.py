@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.backups import DAY, WEEK, Backups, NoBackup, faults_of, kept
 from memory.database import Database, open_home
 from memory.errors import DamagedDatabase
 from memory.facts import Facts
 from memory.journal import Journal
+from memory.rescue.backups import DAY, WEEK, Backups, NoBackup, faults_of, kept
 from memory.schema import MIGRATIONS
 from tests.support import generation
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory import card_model
-from memory.card_model import FEATURES, Counts, Observation, compare, conflicts, learn, probability
-from memory.features import STYLES, features
+from memory.taste import card_model
+from memory.taste.card_model import FEATURES, Counts, Observation, compare, conflicts, learn, probability
+from memory.taste.features import STYLES, features
 from tests.memory.replies import FACTS, written
 
 

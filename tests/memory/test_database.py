@@ -255,8 +255,8 @@ def test_a_closed_database_says_so(home: Path) -> None:
 def test_importing_memory_is_light() -> None:
     script = (
         "import sys, importlib, pkgutil, memory\n"
-        "for module in pkgutil.iter_modules(memory.__path__):\n"
-        "    importlib.import_module('memory.' + module.name)\n"
+        "for module in pkgutil.walk_packages(memory.__path__, 'memory.'):\n"
+        "    importlib.import_module(module.name)\n"
         "heavy = {'numpy', 'chromadb', 'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )

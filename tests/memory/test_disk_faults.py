@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from memory.backups import Backups
-from memory.damaged_file import _read, copy_readable
 from memory.database import Database, open_home
 from memory.errors import AttuneError, DamagedDatabase, DatabaseError, FailingDisk, FullHome
 from memory.facts import Facts
 from memory.journal import Journal
-from memory.restore import open_safely
+from memory.rescue.backups import Backups
+from memory.rescue.damaged_file import _read, copy_readable
+from memory.rescue.restore import open_safely
 from tests.memory.damaging import fill, kept, pages_of, ruin
 from tests.memory.faulty_disk import Disk, watched
 from tests.support import generation

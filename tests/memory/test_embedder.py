@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory.embedder import MiniLMEmbedder, SentenceEmbedder
+from memory.index.embedder import MiniLMEmbedder, SentenceEmbedder
 
 ROOT = Path(__file__).parents[2]
 LONG = "The heron stood in the shallow water and did not move. " * 60
@@ -80,7 +80,7 @@ def test_threads_share_one_model(minilm: MiniLMEmbedder) -> None:
 
 def test_it_loads_without_torch() -> None:
     script = (
-        "import sys\nfrom memory.embedder import load_embedder\n"
+        "import sys\nfrom memory.index.embedder import load_embedder\n"
         "embedder = load_embedder()\n"
         "assert not any(name in sys.modules for name in ('numpy', 'onnxruntime', 'tokenizers'))\n"
         "assert len(embedder.embed(['tea'])[0]) == 384\n"
@@ -109,7 +109,7 @@ def test_without_its_runtime_the_library_embeds_the_same(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     slow = MiniLMEmbedder()
-    with caplog.at_level(logging.WARNING, logger="memory.embedder"):
+    with caplog.at_level(logging.WARNING, logger="memory.index.embedder"):
         assert slow.embed(["tea"])[0] == pytest.approx(minilm.embed(["tea"])[0], abs=1e-4)
     assert slow.name == minilm.name
     assert "sentence-transformers" in caplog.text

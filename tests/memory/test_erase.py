@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from memory import erase, oblivion
 from memory.errors import NotFound
 from memory.facts import Facts
 from memory.files import lock_folder
-from memory.index_folder import IndexError_
+from memory.forgetting import erase, oblivion
+from memory.index.folder import IndexError_
+from memory.index.vector_index import VectorIndex
 from memory.journal import Journal
-from memory.recall import Recall
+from memory.recall.recall import Recall
 from memory.records import Recalled
-from memory.vector_index import VectorIndex
 from tests.memory.forgettable import told
 from tests.support import HashEmbedder, generation
 
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 START = """
 import sys
 from pathlib import Path
-from memory import erase
-from memory.restore import open_safely
+from memory.forgetting import erase
+from memory.rescue.restore import open_safely
 db, _ = open_safely(Path(sys.argv[1]))
 print(erase.finish(db, Path(sys.argv[1])))
 """

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from memory import erase_home as module
-from memory.backups import Backups
 from memory.database import Database, open_home
-from memory.erase_home import erase_home
 from memory.errors import AttuneError, BusyHome, NotFound
+from memory.forgetting import erase_home as module
+from memory.forgetting.erase_home import erase_home
 from memory.journal import Journal
-from memory.restore import open_safely
+from memory.rescue.backups import Backups
+from memory.rescue.restore import open_safely
 
 
 def test_everything_goes_but_what_is_not_ours(db: Database, home: Path) -> None:

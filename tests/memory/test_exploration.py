@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bernoulli
 
-from memory import exploration
-from memory.card_model import FEATURES, Observation, has, learn
-from memory.exploration import TRIALS, TRIED, Trial, information, next_trial, rates
-from memory.features import STYLES, features
-from memory.taste_posterior import posterior
+from memory.taste import exploration
+from memory.taste.card_model import FEATURES, Observation, has, learn
+from memory.taste.exploration import TRIALS, TRIED, Trial, information, next_trial, rates
+from memory.taste.features import STYLES, features
+from memory.taste.posterior import posterior
 from policies.seed.styles import PURE, Style, render
 from tests.memory.replies import FACTS, styled, written
 

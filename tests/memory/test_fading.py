@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory.card_model import FEATURES, Observation, has, learn
 from memory.database import Database
-from memory.exploration import next_trial
-from memory.fading import FADED, Fading
-from memory.features import STYLES, features
 from memory.journal import Journal
-from memory.observations import Observations
-from memory.preferences import PreferenceCard
+from memory.taste.card_model import FEATURES, Observation, has, learn
+from memory.taste.exploration import next_trial
+from memory.taste.fading import FADED, Fading
+from memory.taste.features import STYLES, features
+from memory.taste.observations import Observations
+from memory.taste.preferences import PreferenceCard
 from policies.seed.styles import PURE, render
 from tests.memory.replies import FACTS, styled, written
 from tests.support import generation

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.card_model import Observation
-from memory.card_texts import CARD_TEXTS
 from memory.database import Database
-from memory.features import features
-from memory.heeding import unheeded
 from memory.journal import Journal
-from memory.preferences import PreferenceCard
+from memory.taste.card_model import Observation
+from memory.taste.card_texts import CARD_TEXTS
+from memory.taste.features import features
+from memory.taste.heeding import unheeded
+from memory.taste.preferences import PreferenceCard
 from tests.memory.replies import written
 from tests.memory.test_preferences import rate
 

@@ -9,10 +9,10 @@ import pytest
 from memory.database import Database
 from memory.errors import AttuneError
 from memory.facts import Facts
-from memory.in_step import InStep
-from memory.index_folder import IndexError_
+from memory.index.folder import IndexError_
+from memory.index.in_step import InStep
+from memory.index.vector_index import VectorIndex
 from memory.records import Memory
-from memory.vector_index import VectorIndex
 from tests.support import HashEmbedder
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from memory import index_folder
 from memory.files import lock_folder, locked
-from memory.index_folder import BusyIndex, alone
-from memory.vector_index import VectorIndex
+from memory.index import folder as index_folder
+from memory.index.folder import BusyIndex, alone
+from memory.index.vector_index import VectorIndex
 from tests.memory.indexes import MakeIndex, refuse
 from tests.support import HashEmbedder
 
@@ -26,12 +26,12 @@ def test_an_index_that_somebody_uses_is_not_deleted_for_it(
     index = make_index()
     index.add(["secret", "old", "kept"], ["quartz safe", "black coffee", "green tea"])
     with monkeypatch.context() as patch:
-        refuse(patch, "vector_index.drop", "database is locked")
+        refuse(patch, "index.vector_index.drop", "database is locked")
         with pytest.raises(BusyIndex, match="wait a moment"):
             index.remove(["old"])
     assert index.ids() == {"secret", "old", "kept"}
     with monkeypatch.context() as patch:
-        refuse(patch, "index_folder.compact", "database is locked")
+        refuse(patch, "index.folder.compact", "database is locked")
         with pytest.raises(BusyIndex):
             index.forget(["secret"])
     assert index.ids() == {"old", "kept"}
@@ -72,7 +72,7 @@ FILLER = """
 import sys
 from pathlib import Path
 import chromadb
-from memory.vector_index import VectorIndex
+from memory.index.vector_index import VectorIndex
 from tests.support import HashEmbedder
 print("ready", flush=True)
 for line in sys.stdin:

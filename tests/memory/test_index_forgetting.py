@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from memory import index_folder
 from memory.files import lock_folder
-from memory.vector_index import VectorIndex
+from memory.index import folder as index_folder
+from memory.index.vector_index import VectorIndex
 from tests.memory.indexes import MakeIndex, ids, lies_in, refuse
 from tests.support import HashEmbedder
 
@@ -81,7 +81,7 @@ def test_a_process_that_died_while_forgetting_leaves_no_slow_index(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("memory.index_folder.write_out", die)
+        patched.setattr("memory.index.folder.write_out", die)
         with pytest.raises(KeyboardInterrupt):
             index.forget(["secret"])
     index.reopen()
@@ -94,7 +94,7 @@ def test_an_index_that_cannot_be_cleaned_starts_anew(
 ) -> None:
     index = make_index()
     index.add(["secret", "kept"], ["quartz safe", "green tea"])
-    refuse(monkeypatch, "index_folder.compact", "disk I/O error")
+    refuse(monkeypatch, "index.folder.compact", "disk I/O error")
     before = index.state()
     index.forget(["secret"])
     assert index.state() != before

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from memory import erase, lineage
 from memory.database import Database, open_home
 from memory.errors import NotFound
 from memory.facts import Facts
+from memory.forgetting import erase, lineage
+from memory.forgetting.withheld import withheld
+from memory.index.vector_index import VectorIndex
 from memory.journal import Journal
-from memory.recall import Recall
+from memory.recall.recall import Recall
 from memory.records import Adapter
-from memory.vector_index import VectorIndex
-from memory.withheld import withheld
 from tests.memory.forgettable import then, told
 from tests.support import HashEmbedder
 
@@ -216,23 +216,23 @@ def test_vectors_of_forgotten_memories_leave_the_files(recall: Recall, home: Pat
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from memory import erase
+from memory.forgetting import erase
 from memory.database import Database, open_home
 from memory.facts import Facts
 from memory.journal import Journal
-from memory.recall import Recall
-from memory.vector_index import VectorIndex
+from memory.recall.recall import Recall
+from memory.index.vector_index import VectorIndex
 from tests.support import HashEmbedder
 
 home, moment, what = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 db = open_home(home)
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if moment == "before the commit":
-    import memory.withheld
-    memory.withheld.withhold = die
+    import memory.forgetting.withheld
+    memory.forgetting.withheld.withhold = die
 elif moment == "before the logs":
-    import memory.oblivion
-    memory.oblivion.blot_files = die
+    import memory.forgetting.oblivion
+    memory.forgetting.oblivion.blot_files = die
 else:
     VectorIndex.forget = die
 erase.forget_memory(Recall(Facts(db), VectorIndex(home / "index", HashEmbedder())), Journal(db), what)

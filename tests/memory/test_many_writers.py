@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from memory.backups import Backups
 from memory.database import Database, open_home
 from memory.errors import BusyHome
 from memory.facts import Facts
 from memory.files import locked
 from memory.journal import Journal
+from memory.rescue.backups import Backups
 from memory.schema import MIGRATIONS
 from tests.support import generation
 

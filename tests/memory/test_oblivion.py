@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from memory import erase, lineage
 from memory.database import Database
-from memory.erase_home import erase_home
 from memory.errors import AttuneError
 from memory.facts import Facts
+from memory.forgetting import erase, lineage
+from memory.forgetting.erase_home import erase_home
+from memory.forgetting.withheld import withheld
+from memory.index.vector_index import VectorIndex
 from memory.journal import Journal
-from memory.recall import Recall
+from memory.recall.recall import Recall
 from memory.records import Recalled
-from memory.vector_index import VectorIndex
-from memory.withheld import withheld
 from tests.memory.forgettable import then, told
 from tests.support import HashEmbedder, generation
 

@@ -4,17 +4,17 @@ import random
 
 import pytest
 
-from memory import card_model
-from memory.card_model import FEATURES
-from memory.card_texts import CARD_TEXTS
 from memory.database import Database
-from memory.erase import FORGOTTEN
 from memory.errors import BadText, NotFound
-from memory.features import STYLES
+from memory.forgetting.erase import FORGOTTEN
 from memory.journal import Journal
-from memory.observations import Observations
-from memory.preferences import PreferenceCard, taste_in_words
 from memory.records import CardLine, Message, Passage, Recalled
+from memory.taste import card_model
+from memory.taste.card_model import FEATURES
+from memory.taste.card_texts import CARD_TEXTS
+from memory.taste.features import STYLES
+from memory.taste.observations import Observations
+from memory.taste.preferences import PreferenceCard, taste_in_words
 from policies.seed.styles import render
 from tests.memory.replies import FACTS, styled, written
 from tests.support import generation

@@ -2,7 +2,7 @@
 
 import pytest
 
-from memory.ranking import (
+from memory.recall.ranking import (
     SPEAKER,
     SUBSTANCE,
     TIME,
@@ -14,9 +14,9 @@ from memory.ranking import (
     parts,
     substance,
 )
+from memory.recall.time_words import windows
 from memory.records import Memory
-from memory.time_words import windows
-from memory.words import Asked, Print, collapse, said_by
+from memory.statements.words import Asked, Print, collapse, said_by
 
 DAY = 86_400.0
 NOW = 1_700_000_000.0

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from memory.database import Database
-from memory.embedder import EmbedderError, MiniLMEmbedder, load_embedder
 from memory.facts import Facts
-from memory.index_folder import IndexError_
+from memory.index.embedder import EmbedderError, MiniLMEmbedder, load_embedder
+from memory.index.folder import IndexError_
+from memory.index.vector_index import VectorIndex
 from memory.journal import Journal
-from memory.recall import Recall
+from memory.recall.recall import Recall
 from memory.records import Recalled
-from memory.vector_index import VectorIndex
 from tests.support import HashEmbedder, generation
 
 ROOT = Path(__file__).parents[2]
@@ -192,8 +192,8 @@ def test_what_another_process_remembers_and_forgets_is_seen(recall: Recall, home
     assert texts(recall.search("dog")) == [mine.text]
     script = (
         "import sys\nfrom pathlib import Path\nfrom memory.database import open_home\n"
-        "from memory.facts import Facts\nfrom memory.recall import Recall\n"
-        "from memory.vector_index import VectorIndex\nfrom tests.support import HashEmbedder\n"
+        "from memory.facts import Facts\nfrom memory.recall.recall import Recall\n"
+        "from memory.index.vector_index import VectorIndex\nfrom tests.support import HashEmbedder\n"
         "home = Path(sys.argv[1])\n"
         "recall = Recall(Facts(open_home(home)), VectorIndex(home / 'index', HashEmbedder()))\n"
         "assert len(recall.search('dog')) == 1\n"

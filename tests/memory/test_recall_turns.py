@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from memory import erase
 from memory.database import Database, open_home
-from memory.embedder import MiniLMEmbedder
 from memory.facts import Facts
+from memory.forgetting import erase
+from memory.index.embedder import MiniLMEmbedder
+from memory.index.vector_index import VectorIndex
 from memory.journal import Journal
-from memory.recall import Recall
+from memory.recall.recall import Recall
 from memory.records import Place
 from memory.schema import MIGRATIONS
-from memory.vector_index import VectorIndex
 from tests.support import HashEmbedder
 
 TALK = (
@@ -156,8 +156,8 @@ def test_own_changes_do_not_make_the_index_be_compared_again(
 def test_words_of_a_large_home_are_looked_for_rarest_first(
     facts: Facts, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memory.full_text.FEW", 3)
-    monkeypatch.setattr("memory.full_text.RANKED", 3)
+    monkeypatch.setattr("memory.recall.full_text.FEW", 3)
+    monkeypatch.setattr("memory.recall.full_text.RANKED", 3)
     recall = Recall(facts, VectorIndex(home / "index", HashEmbedder()))
     for number in range(6):
         recall.remember(f"Tea number {number} is a fine tea.")

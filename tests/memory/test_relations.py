@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from memory.relations import contradict, read
-from memory.since import moment
+from memory.statements.relations import contradict, read
+from memory.statements.since import moment
 
 REPLACES = [
     ("My dog is called Fits.", "My dog's name is Fitzo"),

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from memory.backups import Backups
 from memory.database import open_home
 from memory.errors import BusyHome, DamagedDatabase, FullHome, NothingToRestore
 from memory.facts import Facts
-from memory.full_text import FullText
 from memory.journal import Journal
-from memory.restore import open_safely
-from memory.swap import alone
+from memory.recall.full_text import FullText
+from memory.rescue.backups import Backups
+from memory.rescue.restore import open_safely
+from memory.rescue.swap import alone
 from tests.memory.damaging import fill, kept, pages_of, ruin
 
 ROOT = Path(__file__).parents[2]
@@ -256,7 +256,7 @@ def test_with_nothing_to_restore_the_file_stays_and_a_sentence_says_so(home: Pat
 
 
 def test_nobody_pulls_the_database_from_under_another(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory.swap.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("memory.rescue.swap.PATIENCE_SECONDS", 0.05)
     fill(home, "early", 20)
     back_up(home)
     held = open_home(home)
@@ -272,7 +272,7 @@ def test_nobody_pulls_the_database_from_under_another(home: Path, monkeypatch: p
 def test_of_two_starts_in_a_damaged_home_one_restores_it(
     home: Path, monkeypatch: pytest.MonkeyPatch, open_still: bool
 ) -> None:
-    monkeypatch.setattr("memory.swap.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("memory.rescue.swap.PATIENCE_SECONDS", 0.05)
     early = fill(home, "early", 20)
     back_up(home)
     ruin(home / "attune.db", pages_of(home, "message")[:2])
@@ -280,14 +280,14 @@ def test_of_two_starts_in_a_damaged_home_one_restores_it(
 
     @contextmanager
     def overtaken(home: Path) -> Iterator[None]:
-        monkeypatch.setattr("memory.restore.alone", alone)
+        monkeypatch.setattr("memory.rescue.restore.alone", alone)
         others.append(open_safely(home))
         if not open_still:
             others[0][0].close()
         with alone(home):
             yield
 
-    monkeypatch.setattr("memory.restore.alone", overtaken)
+    monkeypatch.setattr("memory.rescue.restore.alone", overtaken)
     db, said = open_safely(home)
     assert said == []
     [(other, [sentence])] = others
@@ -312,7 +312,7 @@ def test_a_restoration_that_was_killed_is_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("memory.restore.swap", die)
+        patch.setattr("memory.rescue.restore.swap", die)
         with pytest.raises(KeyboardInterrupt):
             open_safely(home)
     open_home(home).close()  # any door finishes it
@@ -333,7 +333,7 @@ def test_a_full_disk_stops_a_restoration_and_changes_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("memory.restore.copy_readable", full)
+        patch.setattr("memory.rescue.restore.copy_readable", full)
         with pytest.raises(FullHome, match="is full"):
             open_safely(home)
     assert plain_files(home) == before

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from memory.backups import Backups
 from memory.errors import NothingToRestore
 from memory.facts import Facts
 from memory.journal import Journal
-from memory.restore import open_safely
+from memory.rescue.backups import Backups
+from memory.rescue.restore import open_safely
 from tests.memory.damaging import pages_of, ruin
 from tests.support import generation
 

@@ -1,6 +1,6 @@
 import pytest
 
-from memory.taste import about_content, admits, repeats
+from memory.taste.about_taste import about_content, admits, repeats
 
 FIVE = "The moon is far. It has no air. It is dusty there. People have been there. It shines at night."
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy import integrate
 from scipy.special import betaln
 
-from memory import taste_posterior
-from memory.card_model import FEATURES, Observation, has
-from memory.features import STYLES, features
-from memory.taste_posterior import (
+from memory.taste import posterior as taste_posterior
+from memory.taste.card_model import FEATURES, Observation, has
+from memory.taste.features import STYLES, features
+from memory.taste.posterior import (
     CARE,
     HAZARD,
     KIND,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.time_words import TOLD_AFTER, Window, fits, windows
+from memory.recall.time_words import TOLD_AFTER, Window, fits, windows
 
 # A Wednesday.
 NOW = datetime(2024, 5, 15, 18, 30).timestamp()

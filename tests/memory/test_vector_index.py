@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.index_files import collection_name
+from memory.index.files import collection_name
 from tests.memory.indexes import MakeIndex, ids, vector
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_the_state_changes_when_anybody_changes_the_collection(make_index: MakeI
     assert mine.state() != before
     before = mine.state()
     script = (
-        "import sys\nfrom pathlib import Path\nfrom memory.vector_index import VectorIndex\n"
+        "import sys\nfrom pathlib import Path\nfrom memory.index.vector_index import VectorIndex\n"
         "from tests.support import HashEmbedder\n"
         "VectorIndex(Path(sys.argv[1]), HashEmbedder()).add(['d'], ['water'])\n"
     )

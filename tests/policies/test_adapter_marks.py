@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from memory import erase, lineage
 from memory.database import Database, open_home
 from memory.facts import Facts
+from memory.forgetting import erase, lineage
 from memory.journal import Journal
 from policies.adapters.files import WEIGHTS
 from policies.adapters.registry import AdapterError, AdapterRegistry

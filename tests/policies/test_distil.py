@@ -8,9 +8,9 @@ import pytest
 
 from env.datasets import Pair, Prompt, Reply, Unpaired, unpair
 from env.skills.probes import everyday_prompts
-from memory.card_texts import CARD_TEXTS, card_block
-from memory.features import Features, features
-from memory.taste_posterior import Taste, TastePosterior, satisfies
+from memory.taste.card_texts import CARD_TEXTS, card_block
+from memory.taste.features import Features, features
+from memory.taste.posterior import Taste, TastePosterior, satisfies
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners.distil import (

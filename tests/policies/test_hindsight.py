@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from env.datasets import Prompt, Reply, Unpaired
-from memory.card_texts import CARD_TEXTS, card_block
-from memory.features import features
+from memory.taste.card_texts import CARD_TEXTS, card_block
+from memory.taste.features import features
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners.hindsight import hindsight, told

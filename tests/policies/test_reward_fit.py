@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.features import Features, features
+from memory.taste.features import Features, features
 from policies.bayesian_logistic import sigmoid
 from policies.learners.dpo import Preference
 from policies.learners.kto import Thumb

@@ -12,7 +12,7 @@ import pytest
 
 from env.skills import phrasing
 from env.skills.values import HELD_OUT
-from memory.features import features
+from memory.taste.features import features
 from policies.seed import corpus, frames, tokenizer
 from policies.seed.material import read_rows
 from policies.seed.styles import PURE, Style, render

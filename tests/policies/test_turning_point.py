@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from env.datasets import Pair, Unpaired
-from memory.card_model import Observation
 from memory.database import open_home
-from memory.fading import FADED, Fading
-from memory.features import features
 from memory.journal import Journal
-from memory.preferences import PreferenceCard
 from memory.records import Message
+from memory.taste.card_model import Observation
+from memory.taste.fading import FADED, Fading
+from memory.taste.features import features
+from memory.taste.preferences import PreferenceCard
 from policies.update.material import material, turning_point
 from tests.support import generation
 

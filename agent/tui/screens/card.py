@@ -14,8 +14,8 @@ from agent.tui import keys
 from agent.tui.plain import bar, clean, cut, one_line
 from agent.tui.screens.dialogs import Confirm, TextDialog
 from agent.tui.screens.lists import ListScreen
-from memory.preferences import OWN
 from memory.records import CardLine
+from memory.taste.preferences import OWN
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime

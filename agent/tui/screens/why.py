@@ -16,7 +16,7 @@ from agent.tui.edge import told
 from agent.tui.plain import bar, clean, count, one_line, when
 from agent.why import TRIED
 from memory.errors import NotFound
-from memory.explained import explained
+from memory.recall.explained import explained
 from memory.records import Adapter, CardLine, Generation
 
 if TYPE_CHECKING:

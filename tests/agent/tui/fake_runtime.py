@@ -33,8 +33,8 @@ from memory.database import open_home
 from memory.errors import AttuneError
 from memory.facts import Facts
 from memory.journal import Journal
-from memory.preferences import PreferenceCard
 from memory.records import Adapter, Feedback, Generation, Message, Passage, Recalled
+from memory.taste.preferences import PreferenceCard
 from policies.adapters.registry import AdapterRegistry
 
 NOW = 1_795_270_000.0  # 21 November 2026, for whatever shows a date

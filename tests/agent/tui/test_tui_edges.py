@@ -14,8 +14,8 @@ from agent.tui.plain import clean
 from agent.tui.screens.why import WhyScreen
 from agent.tui.widgets.prompt import LONGEST
 from agent.tui.widgets.status import StatusLine
-from memory.erase import forget_rating
 from memory.errors import AttuneError
+from memory.forgetting.erase import forget_rating
 from memory.records import Feedback
 from tests.agent.tui.fake_runtime import Break, FakeRuntime, Hold
 from tests.agent.tui.waiting import beside, notices, running, say, until, words

@@ -10,8 +10,8 @@ from textual.widgets import DataTable
 from agent.tui.screens.chat import ChatScreen
 from agent.tui.screens.policy import PolicyScreen
 from agent.tui.screens.why import WhyScreen
-from memory.erase import forget_rating
 from memory.errors import AttuneError
+from memory.forgetting.erase import forget_rating
 from memory.records import Recalled
 from tests.agent.tui.fake_runtime import FakeRuntime
 from tests.agent.tui.kept import REPORT, make_adapter

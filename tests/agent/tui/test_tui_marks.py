@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from agent.tui.screens.dialogs import TextDialog
 from agent.tui.verdict import Verdict
 from agent.tui.widgets.marks import AGAIN, WHY, Words, words
-from memory.erase import forget_rating
+from memory.forgetting.erase import forget_rating
 from memory.records import Feedback, Generation
 from tests.agent.tui import waiting
 from tests.agent.tui.fake_runtime import FakeRuntime

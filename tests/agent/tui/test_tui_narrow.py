@@ -16,8 +16,8 @@ from agent.tui.screens.memory import MemoryScreen
 from agent.tui.screens.policy import PolicyScreen
 from agent.tui.screens.sessions import SessionsScreen
 from agent.tui.widgets.status import StatusLine, status_text
-from memory.preferences import OWN
 from memory.records import CardLine
+from memory.taste.preferences import OWN
 from tests.agent.tui.fake_runtime import FakeRuntime
 from tests.agent.tui.kept import REPORT, make_adapter
 from tests.agent.tui.waiting import picture, running, shown, until, words

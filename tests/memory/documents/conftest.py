@@ -9,7 +9,7 @@ from memory.database import Database
 from memory.documents.learning import Documents
 from memory.documents.search import PassageSearch
 from memory.documents.store import DocumentStore
-from memory.vector_index import VectorIndex
+from memory.index.vector_index import VectorIndex
 from tests.support import HashEmbedder
 
 Make = Callable[..., Documents]

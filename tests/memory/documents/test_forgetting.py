@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.prompt import with_memories
-from memory.backups import Backups
 from memory.database import Database
 from memory.documents.learning import Documents
+from memory.forgetting.withheld import withheld
 from memory.journal import Journal
 from memory.records import FORGOTTEN, Passage
-from memory.withheld import withheld
+from memory.rescue.backups import Backups
 from tests.support import generation
 
 SECRET = "The Zquirlbat hides the golden key below the third stone of the wall."

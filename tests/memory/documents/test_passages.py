@@ -16,8 +16,8 @@ from memory.documents.records import Parsed
 from memory.documents.search import about, put_in_context
 from memory.documents.store import cut
 from memory.facts import Facts
-from memory.recall import Recall
-from memory.vector_index import VectorIndex
+from memory.index.vector_index import VectorIndex
+from memory.recall.recall import Recall
 from tests.memory.documents.conftest import Make
 from tests.support import HashEmbedder
 

@@ -1,0 +1,1 @@
+"""Forgetting: everywhere (`erase`), word by word (`oblivion`), and who still knows it (`lineage`)."""

@@ -1,0 +1,1 @@
+"""Recall: which memories matter for what was just said, ranked and explained."""

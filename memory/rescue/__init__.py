@@ -1,0 +1,1 @@
+"""Copies of the database, and a damaged one put together anew."""
