@@ -118,7 +118,8 @@ def run_update(
             work = prepared(policy, registry, cut, settings, workshop, progress, cancel, exam)
             taught, base, body = train_and_judge(work, limits)
             if taught.change is not None and body["verdict"] == "rejected":
-                # what comes into every reply may take too much with it: once more, with a firmer hold
+                # what comes into every reply may take too much with it
+                progress(0.1, "rejected: once more, with a firmer hold on what the base says")
                 erase.sweep(workshop)
                 taught, _, body = train_and_judge(work, limits, base)
             verdict = body["verdict"]

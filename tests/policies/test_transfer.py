@@ -52,6 +52,7 @@ def test_a_change_that_goes_too_far_is_tried_again_with_a_firmer_hold(
     assert (second["verdict"], second["change"]["firm"]) == ("rejected", True)
     # once for the first update and twice for the second
     assert seen.count("distance from the base") == seen.count("skills of the candidate") == 3
+    assert sum(text.startswith("rejected: once more") for text in seen) == 1
     # what the base did in an update's exam holds for both of its candidates
     assert seen.count("skills of the base") == 2
 
