@@ -6,8 +6,12 @@ import math
 import re
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from memory.records import Generation, Recalled
+
+# of the checkout
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class HashEmbedder:

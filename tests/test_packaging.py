@@ -19,7 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support import ROOT
+
 FLOORS = ("agent", "env", "memory", "policies")
 DOCUMENTS = (
     "README.md",

@@ -25,9 +25,7 @@ from policies.update.job import LearningSettings, run_update
 from tests.agent.command_line import Attune, thumb
 from tests.policies.rated import Rated, small_exam
 from tests.policies.tiny_models import make_adapter, make_model
-from tests.support import HashEmbedder
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT, HashEmbedder
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from agent.config import ConfigError, load_settings
 from memory.database import open_home
 from memory.journal import Journal
 from tests.agent.command_line import Attune, sentence
+from tests.support import ROOT
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\x1b\x07", "\u202e"])
@@ -170,7 +171,7 @@ def test_chat_without_a_terminal(attune: Attune) -> None:
 def test_a_stream_that_is_closed(tmp_path: Path, line: str, out: str, err: str) -> None:
     done = subprocess.run(
         ["sh", "-c", f'exec "$0" -m agent.cli {line}', sys.executable],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env={**os.environ, "ATTUNE_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
@@ -189,7 +190,7 @@ def test_chat_that_could_not_draw(tmp_path: Path, stderr: str) -> None:
     try:
         done = subprocess.run(
             ["sh", "-c", f'exec "$0" -m agent.cli 2>{stderr}', sys.executable],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             env={**os.environ, "TERM": "xterm-256color", "ATTUNE_HOME": str(tmp_path / "home")},
             stdin=theirs,
             stdout=theirs,

@@ -19,8 +19,7 @@ from memory.database import open_home
 from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
 from tests.policies.tiny_models import make_adapter, make_model, shared_adapter, shared_model
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
 
 
 @pytest.mark.slow

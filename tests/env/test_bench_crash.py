@@ -3,11 +3,9 @@
 import os
 import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-import memory
 from env.bench import crash_store
 from env.bench.crash import Family, run, run_all
 from env.bench.crash_audits import audit_backups, audit_journal
@@ -18,9 +16,9 @@ from memory.facts import Facts
 from memory.journal import Journal
 from memory.rescue.backups import Backups
 from tests.env.crash_lives import honest
+from tests.support import ROOT
 
 PRELOAD = ["env.bench.crash_store"]
-ROOT = Path(memory.__file__).parents[1]
 
 HONEST = """
 import json, sys

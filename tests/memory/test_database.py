@@ -21,8 +21,7 @@ from memory.errors import (
 )
 from memory.journal import Journal
 from memory.schema import MIGRATIONS, Migration
-
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
 
 
 def one_sentence(error: BaseException) -> bool:

@@ -20,9 +20,8 @@ from memory.files import locked
 from memory.journal import Journal
 from memory.rescue.backups import Backups
 from memory.schema import MIGRATIONS
-from tests.support import generation
+from tests.support import ROOT, generation
 
-ROOT = Path(__file__).parents[2]
 WRITER = """
 import sys
 from pathlib import Path

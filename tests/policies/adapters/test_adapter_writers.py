@@ -14,8 +14,7 @@ import pytest
 from memory.database import Database, open_home
 from policies.adapters.registry import AdapterError, AdapterRegistry
 from tests.policies.tiny_models import meta
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.support import ROOT
 
 
 def test_what_a_crash_left_is_swept_and_its_number_is_not_used_for_two(
@@ -57,7 +56,7 @@ for _ in range(count):
 
 def adding(home: Path, trained: Path, count: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", ADD, str(home), str(trained), meta()["base_sha256"], str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def test_two_processes_add_at_once(registry: AdapterRegistry, home: Path, trained: Path) -> None:

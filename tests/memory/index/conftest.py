@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memory.index.vector_index import VectorIndex
-from tests.memory.indexes import MakeIndex
+from tests.memory.index.indexes import MakeIndex
 from tests.support import HashEmbedder
 
 

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.index.files import collection_name
-from tests.memory.indexes import MakeIndex, ids, vector
-
-ROOT = Path(__file__).parents[2]
+from tests.memory.index.indexes import MakeIndex, ids, vector
+from tests.support import ROOT
 
 
 def test_owners_and_kinds_do_not_see_each_other(make_index: MakeIndex) -> None:

@@ -9,7 +9,7 @@ import pytest
 from memory.files import lock_folder
 from memory.index import folder as index_folder
 from memory.index.vector_index import VectorIndex
-from tests.memory.indexes import MakeIndex, ids, lies_in, refuse
+from tests.memory.index.indexes import MakeIndex, ids, lies_in, refuse
 from tests.support import HashEmbedder
 
 

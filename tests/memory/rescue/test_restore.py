@@ -21,8 +21,7 @@ from memory.rescue.backups import Backups
 from memory.rescue.restore import open_safely
 from memory.rescue.swap import alone
 from tests.memory.damaging import fill, kept, pages_of, ruin
-
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
 
 
 def back_up(home: Path) -> Path:

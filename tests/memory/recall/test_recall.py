@@ -16,9 +16,8 @@ from memory.index.vector_index import VectorIndex
 from memory.journal import Journal
 from memory.recall.recall import Recall
 from memory.records import Recalled
-from tests.support import HashEmbedder, generation
+from tests.support import ROOT, HashEmbedder, generation
 
-ROOT = Path(__file__).parents[2]
 KNOWN = (
     "My dog is called Fitzo.",
     "I live in Ghent.",

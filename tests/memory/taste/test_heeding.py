@@ -16,7 +16,7 @@ from memory.taste.features import features
 from memory.taste.heeding import unheeded
 from memory.taste.preferences import PreferenceCard
 from tests.memory.replies import written
-from tests.memory.test_preferences import rate
+from tests.memory.taste.test_preferences import rate
 
 LINE = CARD_TEXTS["no_bullets"]
 

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory.index.embedder import MiniLMEmbedder, SentenceEmbedder
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 LONG = "The heron stood in the shallow water and did not move. " * 60
 
 

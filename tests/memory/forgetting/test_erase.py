@@ -16,9 +16,8 @@ from memory.journal import Journal
 from memory.recall.recall import Recall
 from memory.records import Recalled
 from tests.memory.forgettable import told
-from tests.support import HashEmbedder, generation
+from tests.support import ROOT, HashEmbedder, generation
 
-ROOT = Path(__file__).parents[2]
 START = """
 import sys
 from pathlib import Path

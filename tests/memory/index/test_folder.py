@@ -14,10 +14,8 @@ from memory.files import lock_folder, locked
 from memory.index import folder as index_folder
 from memory.index.folder import BusyIndex, alone
 from memory.index.vector_index import VectorIndex
-from tests.memory.indexes import MakeIndex, refuse
-from tests.support import HashEmbedder
-
-ROOT = Path(__file__).parents[2]
+from tests.memory.index.indexes import MakeIndex, refuse
+from tests.support import ROOT, HashEmbedder
 
 
 def test_an_index_that_somebody_uses_is_not_deleted_for_it(
