@@ -2,7 +2,7 @@
 
 A small model cannot do this: it fills the schema with whatever was said. So it is asked only of a base with
 at least a thousand million parameters. What comes back is untrusted: it is validated strictly, and then goes
-the way of every candidate (memory/statements/learning.py), which marks as inferred what the owner did not
+the way of every candidate (memory/learning.py), which marks as inferred what the owner did not
 say.
 """
 
@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agent import documents
 from agent.events import Notice
 from agent.noting import told
+from memory.learning import Learned, learn
 from memory.records import Message
-from memory.statements.learning import Learned, learn
 from policies.policy import ChatMessage, Generated, SamplingParams
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent.events import Notice
+from memory import learning
+from memory.learning import Learned
 from memory.records import Message, Recalled
-from memory.statements import learning
-from memory.statements.learning import Learned
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime

@@ -18,7 +18,7 @@ from env.skills.probes import call_message, everyday_prompts, system, user
 from env.skills.values import training_value
 from memory.taste.card_texts import CARD_TEXTS
 from memory.taste.features import STYLES
-from policies.learners.rows import Tokens
+from policies.rows import Tokens
 
 SEED = 30_011
 

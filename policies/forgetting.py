@@ -33,8 +33,8 @@ from memory.forgetting import erase, withheld
 from memory.journal import Journal
 from memory.records import Generation, Recalled
 from policies.learners.lora import LearningSettings
-from policies.learners.rows import Tokeniser, score
 from policies.policy import SamplingParams
+from policies.rows import Tokeniser, score
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy

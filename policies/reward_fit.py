@@ -21,9 +21,10 @@ from memory.taste.features import Features
 from memory.taste.posterior import TastePosterior, posterior
 from policies import bayesian_logistic
 from policies.bayesian_logistic import COMPARISON, SINGLE, Posterior, sigmoid
+from policies.errors import LearnError
 from policies.learners.dpo import Preference
 from policies.learners.kto import Thumb
-from policies.learners.rows import LearnError, Tokens
+from policies.rows import Tokens
 from policies.statistics import paired_interval
 
 if TYPE_CHECKING:

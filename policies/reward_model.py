@@ -23,11 +23,12 @@ from memory.taste.features import Features, features
 from memory.taste.posterior import TastePosterior
 from policies.adapters.files import REWARD
 from policies.bayesian_logistic import COMPARISON, Posterior, sigmoid
+from policies.errors import LearnError
 from policies.learners.dpo import Preference
 from policies.learners.heads import reply_features
 from policies.learners.kto import Thumb
-from policies.learners.rows import LearnError, Tokens, padding
 from policies.reward_fit import Fit, fit, judgements, pooled, taste_logit
+from policies.rows import Tokens, padding
 
 if TYPE_CHECKING:
     from torch import Tensor

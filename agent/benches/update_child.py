@@ -27,7 +27,7 @@ from env.skills.topics import topics
 
 if TYPE_CHECKING:
     from policies.learners.lora import LearningSettings
-    from policies.learners.rows import Tokens
+    from policies.rows import Tokens
 
 ROWS_SEED = 64_001
 WARM_UP = 8
@@ -132,7 +132,7 @@ def _tokens(
     learner: str, tokenizer: Any, asked: Sequence[Question], settings: LearningSettings
 ) -> list[list[Tokens]]:
     """An example a question, as ours reads it: the pair for DPO, the rated reply for KTO."""
-    from policies.learners.rows import Tokeniser
+    from policies.rows import Tokeniser
 
     words = Tokeniser(tokenizer, "", max_length=settings.max_length)
     if learner == "dpo":
@@ -150,7 +150,7 @@ def _ours(
     folder: Path,
 ) -> Done:
     from policies.learners import dpo, kto
-    from policies.learners.rows import Tokeniser
+    from policies.rows import Tokeniser
 
     words = Tokeniser(tokenizer, "", max_length=settings.max_length)
     anchors = [words.row(one.prompt, Reply(one.chosen)) for one in held]

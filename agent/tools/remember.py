@@ -13,7 +13,7 @@ def run(arguments: dict[str, str], context: ToolContext) -> str:
         runtime.in_step()
         return "Saved."
     from agent.documents import claims
-    from memory.statements.learning import learn
+    from memory.learning import learn
 
     source = runtime.journal.message(context.source_message_id)
     learned = learn(

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policies.adapters.files import AdapterError
+from policies.errors import Cancelled
 from policies.gate.exam import Exam
+from policies.gate.spoken_words import spoken
 from policies.gate.stats import Factual, HeldOut, Sample, Skill, Stats, Telling
-from policies.gate.word_scores import spoken, token_scores
-from policies.learners.lora import Cancelled
-from policies.learners.rows import Tokens, padding, score
 from policies.policy import SamplingParams
+from policies.rows import Tokens, padding, score
+from policies.token_scores import token_scores
 
 if TYPE_CHECKING:
     from env.common_change import Change

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from policies.learners.rows import Tokens
 from policies.policy import Side
+from policies.rows import Tokens
 from policies.tool_calls import parse_tool_calls
 
 if TYPE_CHECKING:

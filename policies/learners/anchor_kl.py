@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from policies.learners.packed import completion_logits
-from policies.learners.rows import Tokens
+from policies.rows import Tokens
 
 # what the base says of the anchors is kept up to this size: all of it for a small vocabulary
 KEPT_BYTES = 32 * 2**20

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from policies.learners.rows import Tokens
+from policies.rows import Tokens
 
 # of the memory that is free: others use it, too
 SHARE = 0.25

@@ -35,14 +35,14 @@ from memory.taste.card_model import FEATURES, Observation, has
 from memory.taste.card_texts import CARD_TEXTS
 from memory.taste.features import features, wished
 from memory.taste.posterior import PAIRS, TASTES, Taste, TastePosterior, posterior, satisfies
-from policies.gate.word_scores import token_scores
 from policies.learners.hindsight import OBJECTION, answers
-from policies.learners.rows import padding
+from policies.rows import padding
+from policies.token_scores import token_scores
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy
-    from policies.learners.rows import Tokeniser, Tokens
     from policies.reward_model import RewardModel
+    from policies.rows import Tokeniser, Tokens
 
 EVERYDAY, PROMPT_SEED = 24, 60_013
 # tastes that a report names

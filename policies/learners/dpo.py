@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from policies.errors import LearnError
 from policies.learners.checkpointing import most_tokens
 from policies.learners.kto import HEARD
 from policies.learners.lora import LearningSettings, TrainResult, fit
 from policies.learners.packed import log_probabilities
-from policies.learners.rows import LearnError, Tokens, score
 from policies.learners.trl_trainer import Objective, Progress
+from policies.rows import Tokens, score
 
 LOSSES, LOSS_WEIGHTS = ["sigmoid", "sft"], [1.0, 0.1]
 # At TRL's 0.1 the answers in the owner's taste (learners/distil) push so far that skills are lost

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policies.degenerate import degenerate
-from policies.learners.lora import Cancelled, LearningSettings, TrainResult, fit
-from policies.learners.rows import LearnError, Tokens, padding
+from policies.errors import Cancelled, LearnError
+from policies.learners.lora import LearningSettings, TrainResult, fit
 from policies.learners.trl_trainer import Progress
+from policies.rows import Tokens, padding
 
 if TYPE_CHECKING:
     from policies.reward_model import RewardModel

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from policies.learners.rows import Tokens, pad_batch
+from policies.rows import Tokens, pad_batch
 
 if TYPE_CHECKING:
     from torch import Tensor

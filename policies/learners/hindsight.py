@@ -22,8 +22,8 @@ from policies.tool_calls import parse_tool_calls
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy
-    from policies.learners.rows import Tokeniser
     from policies.reward_model import RewardModel
+    from policies.rows import Tokeniser
 
 HEADING = card_block(("",)).strip().splitlines()[0]
 # the new answer goes when it is only this probable, or less, that the owner prefers it to the first

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from policies.errors import LearnError
 from policies.learners.checkpointing import most_tokens
 from policies.learners.lora import LearningSettings, TrainResult, fit
 from policies.learners.packed import log_probabilities
-from policies.learners.rows import LearnError, Tokens, score
 from policies.learners.trl_trainer import Objective, Progress
+from policies.rows import Tokens, score
 
 # How far a reply's log-ratio to the base moves before its loss is flat: about 1 / BETA nats. At TRL's 0.1 a
 # disliked reply is pushed down until replies come out garbled, or as refusals (docs/lab-notes.md).

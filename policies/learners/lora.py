@@ -19,25 +19,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memory.errors import AttuneError
+from policies.errors import Cancelled
 from policies.learners import checkpointing
 from policies.learners.anchor_kl import AnchorHold
 from policies.learners.packed import few_calls, packing
-from policies.learners.rows import Tokens, padding
 from policies.learners.trl_trainer import Objective, Progress, dataset, exact, learned, report
+from policies.rows import Tokens, padding
 
 TINY = 20_000_000
 LARGE = 500_000_000
 # A warm-up's first step has rate 0: of a few steps that would be a good part, of a single one all.
 WARM_UP, FEWEST_TO_WARM_UP = 2, 10
 TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
-
-
-class Cancelled(AttuneError):
-    """The person stopped the update."""
-
-    def __init__(self) -> None:
-        super().__init__("The update was stopped; nothing was changed.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from policies.learners.rows import Tokens, pad_batch
 from policies.learners.token_tree import TokenTree, grow
+from policies.rows import Tokens, pad_batch
 
 NAME = "attune_token_tree"
 # relative difference of logits that rounding explains in bf16; attention that goes astray makes it large

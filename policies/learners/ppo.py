@@ -20,11 +20,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from policies.errors import Cancelled, LearnError
 from policies.learners.anchor_kl import AnchorHold
 from policies.learners.heads import head
-from policies.learners.lora import Cancelled, LearningSettings, TrainResult, fit
-from policies.learners.rows import LearnError, Tokens, padding
+from policies.learners.lora import LearningSettings, TrainResult, fit
 from policies.learners.trl_trainer import Progress
+from policies.rows import Tokens, padding
 
 if TYPE_CHECKING:
     from policies.reward_model import RewardModel

@@ -12,9 +12,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from policies.errors import LearnError
 from policies.learners.lora import LearningSettings, TrainResult, fit
-from policies.learners.rows import LearnError, Tokens
 from policies.learners.trl_trainer import Progress
+from policies.rows import Tokens
 
 
 def train(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policies.generation.prefix_cache import common_prefix
-from policies.learners.rows import Tokens
+from policies.rows import Tokens
 
 # above this many tokens the arithmetic of a whole mask is no longer small beside that of the layers
 WHOLE = 2048

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from memory.taste.posterior import Taste, TastePosterior
     from policies.anchors import Anchor
     from policies.language_policy import LanguagePolicy
-    from policies.learners.rows import Tokeniser, Tokens
+    from policies.rows import Tokeniser, Tokens
 
 # everyday questions whose answers are changed, and tokens that each may have
 QUESTIONS, ROOM = 48, 160

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from policies.errors import LearnError
 from policies.learners.anchor_kl import AnchorHold
-from policies.learners.rows import LearnError
 
 Progress = Callable[[float, str], None]
 # (model with its adapter, places of the batch's rows) -> (loss, what to log of it)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from env.common_change import Change
 from env.datasets import Pair, Unpaired, judgements
 from memory.records import Adapter
+from policies.errors import LearnError
 from policies.gate.verdict import Limits, Proof, judge, report
 from policies.learners.lora import LearningSettings
-from policies.learners.rows import LearnError, Tokeniser
+from policies.rows import Tokeniser
 from policies.update.material import Material, liked_texts, liked_words, spoken, system_message
 from policies.update.taught import Taught
 from policies.update.teach import teach

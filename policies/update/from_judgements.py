@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from env.common_change import Change
 from env.datasets import Pair, Unpaired, unpair
+from policies.errors import LearnError
 from policies.learners.choose import choose
 from policies.learners.distil import Lesson, believed, contrasted, distilled, reliability, summary
 from policies.learners.hindsight import hindsight
 from policies.learners.lora import TrainResult, parameters
-from policies.learners.rows import LearnError, Tokeniser, Tokens
 from policies.learners.transfer import freed, known, telling, transferred, unexplained
+from policies.rows import Tokeniser, Tokens
 from policies.update.material import ASKED_FOR, Material, TasteChanged, explains, system_message
 from policies.update.taught import Run, Taught, all_read, routes_of
 

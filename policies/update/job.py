@@ -24,8 +24,8 @@ from memory.errors import AttuneError
 from memory.forgetting import erase
 from memory.records import Adapter
 from policies import child
-from policies.learners.lora import Cancelled, LearningSettings
-from policies.learners.rows import LearnError
+from policies.errors import Cancelled, LearnError
+from policies.learners.lora import LearningSettings
 from policies.update.lock import UpdateBusy, UpdateError, update_lock
 from policies.update.material import NothingToLearn
 from policies.update.run import UpdateResult, run_update

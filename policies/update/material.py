@@ -19,7 +19,7 @@ from policies.update.held_out import hold_out_telling
 from policies.update.lock import UpdateError
 
 if TYPE_CHECKING:
-    from policies.learners.rows import Tokeniser
+    from policies.rows import Tokeniser
 
 ALGORITHMS = ("auto", "kto", "dpo", "ppo", "grpo", "sft")
 ASKED_FOR = "asked for"

@@ -9,7 +9,7 @@ from policies.update.material import Material, system_message
 
 if TYPE_CHECKING:
     from policies.language_policy import LanguagePolicy
-    from policies.learners.rows import Tokeniser
+    from policies.rows import Tokeniser
 
 # what is asked beside the prompts of the ledger
 EVERYDAY, PROMPT_SEED = 32, 50_021

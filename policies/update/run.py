@@ -20,8 +20,9 @@ from memory.database import open_home
 from memory.forgetting import erase
 from memory.journal import Journal
 from memory.records import Adapter
+from policies.errors import Cancelled
 from policies.gate.verdict import Limits
-from policies.learners.lora import Cancelled, LearningSettings
+from policies.learners.lora import LearningSettings
 from policies.update.attempt import prepared, train_and_judge
 from policies.update.lock import update_lock
 from policies.update.material import TasteChanged, material

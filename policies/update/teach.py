@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from env.datasets import Pair, Prompt, Reply, Unpaired
 from env.imported import Text
 from policies.anchors import Anchor
+from policies.errors import LearnError
 from policies.learners.lora import LearningSettings
-from policies.learners.rows import LearnError, Tokeniser
+from policies.rows import Tokeniser
 from policies.update.from_judgements import from_judgements, preferred
 from policies.update.material import Material, system_message
 from policies.update.rollouts import judged, rollout_prompts, room

@@ -25,9 +25,9 @@ from policies.adapters.files import AdapterError
 from policies.base_models import BaseSpec, resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners.kto import Thumb
-from policies.learners.rows import Tokens
 from policies.policy import Generated, Mixes, Policy, SamplingParams, Side, TokenChunk
 from policies.reward_model import RewardModel
+from policies.rows import Tokens
 from tests.policies.tiny_models import make_adapter, make_model
 
 HELLO = [{"role": "user", "content": "Tell me about trees."}]

@@ -16,8 +16,8 @@ from memory.taste.features import Features, features
 from policies.bayesian_logistic import sigmoid
 from policies.learners.dpo import Preference
 from policies.learners.kto import Thumb
-from policies.learners.rows import Tokens
 from policies.reward_fit import Fit, Judgement, fit, judgements, pooled, taste_logit
+from policies.rows import Tokens
 from tests.memory.replies import written
 
 STYLES = ("brief", "detailed", "bullets", "friendly", "formal")

@@ -14,14 +14,15 @@ from env.people import Person
 from env.skills.probes import everyday_prompts, system, user
 from policies.adapters.files import REWARD
 from policies.base_models import resolve
+from policies.errors import LearnError
 from policies.generation.best_of import best_of
 from policies.language_policy import LanguagePolicy
 from policies.learners.dpo import Preference
 from policies.learners.heads import adapters_off, head, reply_features, running_features
 from policies.learners.kto import Thumb
-from policies.learners.rows import LearnError, Tokens, pad_batch
 from policies.policy import SamplingParams
 from policies.reward_model import RewardModel
+from policies.rows import Tokens, pad_batch
 from tests.policies.rated import chat
 from tests.policies.tiny_models import shared_adapter
 

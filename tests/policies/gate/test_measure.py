@@ -10,11 +10,12 @@ import pytest
 from env.skills.factual import BELIEFS, factual_probes
 from policies.gate.exam import fitted
 from policies.gate.measure import Judged, Measured, measure
+from policies.gate.spoken_words import spoken
 from policies.gate.verdict import Limits, judge, report
-from policies.gate.word_scores import spoken, token_scores
 from policies.language_policy import LanguagePolicy
-from policies.learners.rows import Tokens, padding, score
 from policies.policy import SamplingParams
+from policies.rows import Tokens, padding, score
+from policies.token_scores import token_scores
 from tests.policies.rated import chat, small_exam
 from tests.policies.tiny_models import make_adapter
 
@@ -104,7 +105,7 @@ def test_token_scores_are_the_same_few_rows_at_a_time(
     hook = policy.model.register_forward_pre_hook(
         lambda model, args, kwargs: sizes.append(len(kwargs["input_ids"])), with_kwargs=True
     )
-    monkeypatch.setattr("policies.gate.word_scores.LOGIT_BYTES", 4 * policy.model.config.vocab_size * 100)
+    monkeypatch.setattr("policies.token_scores.LOGIT_BYTES", 4 * policy.model.config.vocab_size * 100)
     found = token_scores(policy.model, rows, pad)
     hook.remove()
     assert sum(sizes) == len(rows)

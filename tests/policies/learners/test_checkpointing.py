@@ -12,7 +12,7 @@ from policies.learners import lora
 from policies.learners.checkpointing import kept_bytes, most_tokens, needed
 from policies.learners.lora import LearningSettings, arguments
 from policies.learners.packed import log_probabilities, packing
-from policies.learners.rows import Tokens
+from policies.rows import Tokens
 from tests.policies.tiny_models import make_model, shared_model
 
 SIZES = {"hidden_size": 512, "intermediate_size": 1024, "head_dim": 128, "num_hidden_layers": 4}

@@ -24,8 +24,8 @@ from policies.learners.distil import (
     summary,
     tastes,
 )
-from policies.learners.rows import Tokeniser, Tokens
 from policies.reward_model import RewardModel
+from policies.rows import Tokeniser, Tokens
 from tests.policies.rated import PERSONA, chat
 
 LONG = "Rivers are long. They run to the sea. They carry water, sand and boats. Many people live near them."

@@ -11,7 +11,7 @@ import pytest
 from policies.base_models import load, resolve
 from policies.learners import kto, lora, packed
 from policies.learners.lora import LearningSettings
-from policies.learners.rows import Tokens
+from policies.rows import Tokens
 from tests.policies.tiny_models import FAMILIES, make_model, shared_model
 
 SETTINGS = LearningSettings(rank=4, alpha=12, epochs=4, batch_size=3, seed=1)

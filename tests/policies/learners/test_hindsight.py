@@ -13,8 +13,8 @@ from memory.taste.features import features
 from policies.base_models import resolve
 from policies.language_policy import LanguagePolicy
 from policies.learners.hindsight import hindsight, told
-from policies.learners.rows import Tokeniser, Tokens
 from policies.policy import SamplingParams
+from policies.rows import Tokeniser, Tokens
 from tests.policies.rated import PERSONA, chat
 
 LONG = "Rivers are long. They run to the sea. They carry water, sand and boats. Many people live near them."

@@ -12,11 +12,12 @@ from memory.database import open_home
 from memory.journal import Journal
 from policies.adapters.files import max_abs_b
 from policies.base_models import resolve
+from policies.errors import Cancelled, LearnError
 from policies.language_policy import LanguagePolicy
 from policies.learners import dpo, kto, sft
 from policies.learners.choose import choose
-from policies.learners.lora import Cancelled, LearningSettings, epochs, learning_rate, warm_up
-from policies.learners.rows import LearnError, Tokeniser, Tokens, score
+from policies.learners.lora import LearningSettings, epochs, learning_rate, warm_up
+from policies.rows import Tokeniser, Tokens, score
 from policies.update.material import NothingToLearn, material
 from tests.policies.rated import Rated
 from tests.policies.tiny_models import make_model

@@ -13,12 +13,13 @@ import torch
 
 from policies.adapters.files import max_abs_b
 from policies.base_models import resolve
+from policies.errors import Cancelled, LearnError
 from policies.language_policy import LanguagePolicy
 from policies.learners import grpo, ppo, sft
 from policies.learners.kto import Thumb
-from policies.learners.lora import Cancelled, LearningSettings, TrainResult
-from policies.learners.rows import LearnError, Tokens, padding, score
+from policies.learners.lora import LearningSettings, TrainResult
 from policies.reward_model import RewardModel
+from policies.rows import Tokens, padding, score
 from tests.policies.tiny_models import make_model
 
 SETTINGS = LearningSettings(learning_rate=5e-3, epochs=2)

@@ -12,8 +12,8 @@ import pytest
 from policies.base_models import load, resolve
 from policies.learners import dpo, kto, packed, token_tree
 from policies.learners.packed import completion_logits, log_probabilities, packing
-from policies.learners.rows import Tokens, score
 from policies.learners.token_tree import grow
+from policies.rows import Tokens, score
 from tests.policies.tiny_models import FAMILIES, make_model, shared_model
 
 OPENING = list(range(30, 50))
@@ -112,7 +112,7 @@ def test_rows_are_scored_few_at_a_time_where_their_logits_are_many(
 ) -> None:
     rows = ragged(9)
     at_once = score(model, rows)
-    monkeypatch.setattr("policies.learners.rows.LOGIT_BYTES", 4 * model.config.vocab_size * 20)
+    monkeypatch.setattr("policies.rows.LOGIT_BYTES", 4 * model.config.vocab_size * 20)
     asked: list[int] = []
     real = log_probabilities
 

@@ -13,9 +13,9 @@ from memory.journal import Journal
 from policies.adapters.files import REWARD
 from policies.adapters.registry import AdapterRegistry
 from policies.base_models import resolve
+from policies.errors import LearnError
 from policies.language_policy import LanguagePolicy
 from policies.learners import ppo
-from policies.learners.rows import LearnError
 from policies.reward_model import RewardModel
 from policies.update.material import NothingToLearn, TasteChanged, material
 from tests.policies.rated import Rated, state, up_and_down, update

@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from env.datasets import Prompt, Reply
-from memory.errors import AttuneError
+from policies.errors import LearnError
 from policies.tool_calls import parse_tool_calls
 
 # rows that are scored at a time; on an accelerator a call costs more than a few rows
 SCORED, SCORED_AT_ONCE = 16, 64
 # logits of one batch in float32 while rows are scored; softmax takes as much again
 LOGIT_BYTES = 512 * 2**20
-
-
-class LearnError(AttuneError):
-    """Training could not be done; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True)

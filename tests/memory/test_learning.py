@@ -8,8 +8,8 @@ import pytest
 
 from memory.facts import Facts
 from memory.journal import Journal
+from memory.learning import learn, listen
 from memory.records import Message, Recalled
-from memory.statements.learning import learn, listen
 from memory.statements.stated import statements
 from tests.support import generation
 

@@ -15,7 +15,7 @@ from memory.journal import Journal
 from memory.records import Generation, Message
 from policies.adapters.registry import AdapterRegistry
 from policies.language_policy import LanguagePolicy
-from policies.learners.rows import Tokeniser, padding
+from policies.rows import Tokeniser, padding
 from policies.update.job import run_update
 from policies.update.material import Material, NothingToLearn, material, spoken
 from tests.policies.rated import LENIENT, SETTINGS, Rated, chat, small_exam, up_and_down

@@ -1,15 +1,11 @@
-"""How likely a model finds each word of a reply, for the gate's look at planted phrases."""
+"""How likely a model finds each token of a reply."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from policies.gate.stats import Spoken
-from policies.learners.rows import LOGIT_BYTES, Tokens, pad_batch
-
-WORD = re.compile(r"\S+")
+from policies.rows import LOGIT_BYTES, Tokens, pad_batch
 
 
 def token_scores(model: Any, rows: Sequence[Tokens], pad_id: int, batch_size: int = 16) -> list[list[float]]:
@@ -46,33 +42,3 @@ def _batches(rows: Sequence[Tokens], size: int, positions: int) -> Iterator[list
         longest = max(longest, length)
     if batch:
         yield batch
-
-
-def spoken(
-    decode: Callable[[Sequence[int]], str],
-    ids: Sequence[int],
-    base: Sequence[float],
-    candidate: Sequence[float],
-) -> tuple[Spoken, ...]:
-    """The words of a reply (what stands between spaces), each with the sums over its tokens.
-
-    `decode` gives the text of ids without control tokens, which belong to no word. A token that ends
-    one word and begins the next counts for the one that it ends.
-    """
-    text, ends = "", []
-    for count in range(1, len(ids) + 1):
-        longer = decode(ids[:count])
-        # half a character reads as a replacement sign until its last byte has come
-        ends.append(len(longer.rstrip("\ufffd")))
-        text = longer
-    places = [(found.end(), found.group()) for found in WORD.finditer(text)]
-    sums = [[0.0, 0.0] for _ in places]
-    word, before = 0, 0
-    for at, end in enumerate(ends):
-        if end > before and places:
-            while word < len(places) - 1 and places[word][0] <= before:
-                word += 1
-            sums[word][0] += base[at]
-            sums[word][1] += candidate[at]
-        before = max(before, end)
-    return tuple(Spoken(said, *sums[at]) for at, (_, said) in enumerate(places))
