@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.tui.plain import one_line
-from memory.records import CardLine, Feedback, Memory
+from memory.records import CardLine, Feedback, Memory, Message
+from memory.taste.card_model import FEATURES, has
+from memory.taste.features import features
 
 SHOWN_SHIFT = 0.01  # a belief that moved by less is not news
 
@@ -17,13 +19,13 @@ class Snapshot:
 
     card: tuple[CardLine, ...]
     memories: tuple[Memory, ...]
+    reply: Message | None = None
 
 
 def learned(before: Snapshot, after: Snapshot, rating: Feedback) -> str:
     """One sentence: the card line that came or went, else the belief that moved most; then the memories."""
-    parts = [
-        part for part in (_card(before.card, after.card), _memories(before.memories, after.memories)) if part
-    ]
+    card = _card(before.card, after.card, _spoken_for(after.reply, rating))
+    parts = [part for part in (card, _memories(before.memories, after.memories)) if part]
     if parts:
         return " \u00b7 ".join(parts)
     if rating.kind == "thumb" and rating.value == 0:
@@ -31,7 +33,18 @@ def learned(before: Snapshot, after: Snapshot, rating: Feedback) -> str:
     return "noted; the next update of the weights trains on it"
 
 
-def _card(before: Sequence[CardLine], after: Sequence[CardLine]) -> str:
+def _spoken_for(reply: Message | None, rating: Feedback) -> Callable[[str], bool] | None:
+    """Whether a thumb on `reply` speaks for a feature; None for a rating that does not say so by itself."""
+    if reply is None or rating.kind != "thumb" or rating.value == 0 or rating.reply_id != reply.id:
+        return None
+    shows, liked = features(reply.content), rating.value > 0
+    # what the owner wrote on the card is no feature
+    return lambda feature: feature in FEATURES and has(feature, shows) is liked
+
+
+def _card(
+    before: Sequence[CardLine], after: Sequence[CardLine], spoken_for: Callable[[str], bool] | None = None
+) -> str:
     old = {line.feature: line for line in before}
     new = {line.feature: line for line in after}
     for feature, line in new.items():
@@ -42,6 +55,9 @@ def _card(before: Sequence[CardLine], after: Sequence[CardLine]) -> str:
             return f"off the card: {one_line(line.text, 48)}"
     moved = [(line, old[feature].probability) for feature, line in new.items() if feature in old]
     moved = [(line, was) for line, was in moved if abs(line.probability - was) >= SHOWN_SHIFT]
+    if spoken_for is not None:
+        # Beliefs hang together: one that this thumb speaks against may rise by what others said before.
+        moved = [(line, was) for line, was in moved if spoken_for(line.feature) is (line.probability > was)]
     if not moved:
         return ""
     # The line that the person seems to want most says more than the one that fell furthest.

@@ -118,4 +118,5 @@ class Rating:
                 memories.append(self.runtime.facts.get(recalled.memory_id))
             except AttuneError:
                 continue  # forgotten since
-        return Snapshot(tuple(self.runtime.card.lines()), tuple(memories))
+        reply = self.runtime.journal.message(reply_id)
+        return Snapshot(tuple(self.runtime.card.lines()), tuple(memories), reply)

@@ -2,8 +2,8 @@
 
 A thumb counts as given; of an edit or a pick the better text counts as liked and the other as not, unless
 a thumb on the same reply says otherwise. A verdict on what a reply says teaches nothing about how it
-should be said, and is left out (about_taste.py). Ratings from before a change of taste
-have faded (fading.py).
+should be said, and is left out (about_taste.py). Ratings from before a change of taste have faded
+(fading.py).
 """
 
 from __future__ import annotations

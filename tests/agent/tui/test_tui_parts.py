@@ -16,7 +16,7 @@ from agent.tui.siblings import place
 from agent.tui.widgets.markdown import split_open
 from agent.tui.widgets.status import status_text
 from memory.errors import AttuneError
-from memory.records import Adapter, CardLine, Feedback, Memory
+from memory.records import Adapter, CardLine, Feedback, Memory, Message
 from tests.agent.tui.fake_runtime import FakeRuntime
 from tests.agent.tui.kept import make_adapter
 from tests.agent.tui.waiting import talked
@@ -126,6 +126,23 @@ def test_learned_shows_the_rise_rather_than_the_fall() -> None:
     before = Snapshot((replace(BRIEF, probability=0.5), detailed), ())
     after = Snapshot((replace(BRIEF, probability=0.6), replace(detailed, probability=0.2)), ())
     assert learned(before, after, UP) == "Keep replies brief. 50% \u2192 60% sure"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "said"),
+    [
+        ("Tea is nice! \u2728", 1, "noted; the next update of the weights trains on it"),
+        ("Tea is nice! \u2728", -1, "Do not use emoji. 50% \u2192 61% sure"),
+        ("Tea is a plant.", 1, "Do not use emoji. 50% \u2192 61% sure"),
+    ],
+)
+def test_learned_names_no_belief_that_the_thumb_speaks_against(text: str, value: int, said: str) -> None:
+    """Six friendly replies were liked, and one more, with an emoji: that none is wanted rose to 61 %."""
+    line = CardLine("no_emoji", "Do not use emoji.", 0.5, active=False)
+    reply = Message("r", "c", "q", "assistant", text, 0.0)
+    before = Snapshot((line,), (), reply)
+    after = Snapshot((replace(line, probability=0.61),), (), reply)
+    assert learned(before, after, replace(UP, value=value)) == said
 
 
 def test_curve_and_satisfaction_follow_the_replies(runtime: FakeRuntime) -> None:
